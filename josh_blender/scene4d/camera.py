@@ -1,7 +1,7 @@
 """The camera: pinhole with OpenCV's distortion, rigid transforms, and the one pixel convention.
 
 Pixels have their origin at the outer corner of the top-left pixel, so a pixel's centre lies at +0.5 (as in COLMAP and
-Blender). OpenCV puts the origin at the centre of that pixel: `opencv_matrix` is the one place that knows the difference.
+Blender). OpenCV puts the origin at the centre of that pixel: `opencv_matrix` is the one place that knows.
 Camera axes are x right, y down, z forward.
 """
 
