@@ -59,7 +59,7 @@ class BodyModel:
         return (-1, *(int(parent) for parent in self.kintree_table[0, 1:]))
 
     def rest_vertices(self, betas: ArrayLike) -> Array:
-        """Vertices (..., V, 3) of the shaped body at rest for betas (..., B); fewer betas than the model's are allowed."""
+        """Vertices (..., V, 3) of the shaped body at rest for betas (..., B), at most the model's."""
         values = np.asarray(betas, dtype=np.float64)
         directions = self.shapedirs[:, :, : values.shape[-1]].astype(np.float64)
         return self.v_template + np.einsum("vcb,...b->...vc", directions, values)
@@ -74,7 +74,7 @@ class BodyModel:
         return vertical.max(axis=-1) - vertical.min(axis=-1)
 
     def skin(self, betas: ArrayLike, poses: ArrayLike, trans: ArrayLike) -> tuple[Array, Array]:
-        """Vertices (..., V, 3) and joints (..., 24, 3) for betas (B,), poses (..., 72) axis-angle and trans (..., 3)."""
+        """Vertices (..., V, 3) and joints (..., 24, 3) for betas (B,), poses (..., 72) and trans (..., 3)."""
         rest = self.rest_vertices(betas)
         joints = self.J_regressor.astype(np.float64) @ rest
         pose = np.asarray(poses, dtype=np.float64)
