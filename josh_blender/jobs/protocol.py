@@ -1,0 +1,127 @@
+"""The messages between the engine and whoever started it, one JSON object per line (docs/job_protocol.md)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+#: With this environment variable set, the engine ends by itself when its standard input closes.
+WATCH_STDIN = "JOSH4D_WATCH_STDIN"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The run begins: the planned stages in order, the folder the scene will have, and the log."""
+
+    stages: list[str]
+    scene: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage begins; ``index`` counts from 0. ``reused`` stages were finished by an earlier run."""
+
+    name: str
+    index: int
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Within the current stage: ``done`` of ``total`` steps."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Warn:
+    """Something the user should know; the run goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A file that can be shown already."""
+
+    stage: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Error:
+    """The run ends without a result: what is wrong and what to do about it."""
+
+    kind: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The run ends; the scene is complete."""
+
+    scene: str
+
+
+Message = Start | Stage | Progress | Warn | Preview | Error | Done
+
+_TYPES: dict[str, type[Any]] = {
+    "start": Start,
+    "stage": Stage,
+    "progress": Progress,
+    "warning": Warn,
+    "preview": Preview,
+    "error": Error,
+    "done": Done,
+}
+_NAMES = {kind: name for name, kind in _TYPES.items()}
+
+
+def encode(message: Message) -> bytes:
+    """One line with its line break, ASCII only, so that no console's encoding can damage it."""
+    return json.dumps({"type": _NAMES[type(message)], **asdict(message)}).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Message | None:
+    """The message of a line; None where it is not one. Unknown keys are ignored."""
+    try:
+        data = json.loads(line)
+        kind = _TYPES[data.pop("type")]
+        known = {field.name: data[field.name] for field in fields(kind) if field.name in data}
+        message: Message = kind(**known)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return message if _well_typed(message) else None
+
+
+def _well_typed(message: Message) -> bool:
+    checks = {"str": str, "int": int, "bool": bool}
+    for field in fields(message):
+        value: Any = getattr(message, field.name)
+        if field.type == "list[str]":
+            if type(value) is not list or not all(isinstance(item, str) for item in value):
+                return False
+        elif type(value) is not checks[str(field.type)]:
+            return False
+    return True
+
+
+class LineReader:
+    """Messages of a stream of bytes that arrives in pieces cut anywhere."""
+
+    #: A line longer than this is no message of ours; it is dropped instead of filling the memory.
+    _LONGEST_LINE = 1 << 20
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages completed by ``data``; lines that are none are skipped."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > self._LONGEST_LINE:
+            self._rest = b"\0"
+        return [message for message in map(decode, lines) if message is not None]
