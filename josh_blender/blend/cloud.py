@@ -1,0 +1,150 @@
+"""The coloured point cloud: a mesh of vertices that geometry nodes turn into points, in the viewport and in the render.
+
+All points are rendered; the viewport shows a share of them. The colour attribute is called ``displayColor``, which is
+what USD looks for.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..scene4d.scene import PointCloud
+
+COLOR_ATTRIBUTE = "displayColor"
+RADIUS = "Radius"
+VIEWPORT_SHARE = "Viewport Share"
+_GROUP_KEY = "josh4d_cloud_nodes"
+_MATERIAL_KEY = "josh4d_cloud_material"
+_MODIFIER = "4D Points"
+_DEFAULT_RADIUS = 0.008
+#: Points a viewport draws smoothly on a modest machine.
+_VIEWPORT_POINTS = 300_000
+
+
+def point_material() -> bpy.types.Material:
+    """The material that shows the points in the plate's colours, unlit; shared by all clouds of the file."""
+    for material in bpy.data.materials:
+        if _MATERIAL_KEY in material:
+            return material
+    material = bpy.data.materials.new("4D Points")
+    material[_MATERIAL_KEY] = True
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    attribute = nodes.new("ShaderNodeAttribute")
+    attribute.attribute_name = COLOR_ATTRIBUTE
+    emission = nodes.new("ShaderNodeEmission")
+    output = nodes.new("ShaderNodeOutputMaterial")
+    attribute.location, emission.location = (-400, 0), (-200, 0)
+    links.new(attribute.outputs["Color"], emission.inputs["Color"])
+    links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    return material
+
+
+def point_nodes() -> bpy.types.GeometryNodeTree:
+    """The node group that shows vertices as points; shared by all clouds of the file."""
+    for tree in bpy.data.node_groups:
+        if _GROUP_KEY in tree:
+            return tree
+    tree = bpy.data.node_groups.new("4D Points", "GeometryNodeTree")
+    tree[_GROUP_KEY] = True
+    tree.is_modifier = True
+    interface = tree.interface
+    interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    radius = interface.new_socket(RADIUS, in_out="INPUT", socket_type="NodeSocketFloat")
+    radius.subtype, radius.default_value, radius.min_value, radius.max_value = "DISTANCE", _DEFAULT_RADIUS, 0.0, 10.0
+    share = interface.new_socket(VIEWPORT_SHARE, in_out="INPUT", socket_type="NodeSocketFloat")
+    share.subtype, share.default_value, share.min_value, share.max_value = "FACTOR", 1.0, 0.0, 1.0
+    interface.new_socket("Material", in_out="INPUT", socket_type="NodeSocketMaterial")
+    interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+
+    nodes, links = tree.nodes, tree.links
+    entry, leave = nodes.new("NodeGroupInput"), nodes.new("NodeGroupOutput")
+    viewport = nodes.new("GeometryNodeIsViewport")
+    switch = nodes.new("GeometryNodeSwitch")
+    switch.input_type = "FLOAT"
+    switch.inputs["False"].default_value = 1.0
+    chosen = nodes.new("FunctionNodeRandomValue")
+    chosen.data_type = "BOOLEAN"
+    probability = next(one for one in chosen.inputs if one.name == "Probability" and one.enabled)
+    drawn = next(one for one in chosen.outputs if one.enabled)
+    points = nodes.new("GeometryNodeMeshToPoints")
+    material = nodes.new("GeometryNodeSetMaterial")
+    links.new(viewport.outputs[0], switch.inputs["Switch"])
+    links.new(entry.outputs[VIEWPORT_SHARE], switch.inputs["True"])
+    links.new(switch.outputs[0], probability)
+    links.new(entry.outputs["Geometry"], points.inputs["Mesh"])
+    links.new(drawn, points.inputs["Selection"])
+    links.new(entry.outputs[RADIUS], points.inputs["Radius"])
+    links.new(points.outputs[0], material.inputs["Geometry"])
+    links.new(entry.outputs["Material"], material.inputs["Material"])
+    links.new(material.outputs[0], leave.inputs[0])
+    for column, node in enumerate((entry, viewport, switch, chosen, points, material, leave)):
+        node.location = (200 * column, -200 if node in (viewport, switch, chosen) else 0)
+    return tree
+
+
+def _socket(name: str) -> str:
+    for item in point_nodes().interface.items_tree:
+        if item.item_type == "SOCKET" and item.in_out == "INPUT" and item.name == name:
+            return str(item.identifier)
+    raise KeyError(name)
+
+
+def _modifier(cloud: bpy.types.Object) -> bpy.types.NodesModifier | None:
+    for modifier in cloud.modifiers:
+        if modifier.type == "NODES" and modifier.node_group is not None and _GROUP_KEY in modifier.node_group:
+            return modifier
+    return None
+
+
+def set_viewport_share(cloud: bpy.types.Object, share: float) -> None:
+    """Show a share (0..1) of the points in the viewport; renders keep all."""
+    modifier = _modifier(cloud)
+    if modifier is not None:
+        modifier[_socket(VIEWPORT_SHARE)] = float(share)
+        cloud.update_tag()
+
+
+def viewport_share(cloud: bpy.types.Object) -> float:
+    """The share of the points the viewport shows."""
+    modifier = _modifier(cloud)
+    return 1.0 if modifier is None else float(modifier[_socket(VIEWPORT_SHARE)])
+
+
+def _rgba(color: np.ndarray) -> np.ndarray:
+    rgba = np.ones((len(color), 4), dtype=np.float32)
+    np.multiply(color, np.float32(1.0 / 255.0), out=rgba[:, :3])
+    return rgba.ravel()
+
+
+def _write_points(mesh: bpy.types.Mesh, points: PointCloud) -> None:
+    count = len(points.position)
+    if len(mesh.vertices) != count:
+        mesh.clear_geometry()
+        mesh.vertices.add(count)
+    mesh.vertices.foreach_set("co", np.ascontiguousarray(points.position, dtype=np.float32).ravel())
+    attribute = mesh.attributes.get(COLOR_ATTRIBUTE)
+    if attribute is None:
+        attribute = mesh.attributes.new(COLOR_ATTRIBUTE, "BYTE_COLOR", "POINT")
+    attribute.data.foreach_set("color_srgb", _rgba(points.color))
+    mesh.color_attributes.active_color_index = 0
+    mesh.update()
+
+
+def create_cloud(name: str, points: PointCloud) -> bpy.types.Object:
+    """A new cloud object, linked to no collection yet."""
+    cloud = bpy.data.objects.new(name, bpy.data.meshes.new(name))
+    _write_points(cloud.data, points)
+    modifier = cloud.modifiers.new(_MODIFIER, "NODES")
+    modifier.node_group = point_nodes()
+    modifier[_socket("Material")] = point_material()
+    set_viewport_share(cloud, min(1.0, _VIEWPORT_POINTS / max(1, len(points.position))))
+    cloud.data.materials.append(point_material())
+    return cloud
+
+
+def update_cloud(cloud: bpy.types.Object, points: PointCloud) -> None:
+    """Replace the points of a cloud in place; materials and modifiers stay."""
+    _write_points(cloud.data, points)

@@ -1,0 +1,128 @@
+"""The plate: the video as a movie clip with its lens model, shown behind the camera.
+
+Lens model: Blender's BROWN distorts as OpenCV does, k1 k2 k3 the same and k4 = 0. Its tangential coefficients come in the
+other order and for an image axis that points up: brown_p1 = p2, brown_p2 = -p1. tests/blend/test_lens.py establishes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..scene4d.scene import Scene4D
+from .camera import SENSOR
+from .identity import KIND_KEY, SCENE_KEY, mark, scene_identity
+
+
+
+_PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".bmp", ".webp"}
+
+
+def plate_file(scene4d: Scene4D) -> tuple[Path | None, bool]:
+    """The file to show and whether its first picture is the first solved frame (else the video's first frame).
+
+    None where neither the plate in the scene's folder nor the source is found.
+    """
+    folder = scene4d.folder
+    if folder is not None and scene4d.plate is not None and (folder / scene4d.plate).is_file():
+        return folder / scene4d.plate, True
+    candidates = [Path(scene4d.source.absolute_path)] if scene4d.source.absolute_path else []
+    if folder is not None and scene4d.source.path:
+        candidates.insert(0, folder / scene4d.source.path)
+    for candidate in candidates:
+        # Image sequences are named by their folder; Blender wants one of the pictures.
+        if candidate.is_dir() and scene4d.source.kind == "images":
+            pictures = sorted(one for one in candidate.iterdir() if one.suffix.lower() in _PICTURES)
+            if pictures:
+                return pictures[0], False
+        if candidate.is_file():
+            return candidate, False
+    return None, False
+
+
+def clip_start(scene4d: Scene4D, first_frame: int, plate_is_cut: bool) -> int:
+    """The Blender frame at which the clip shows its first picture."""
+    if plate_is_cut or scene4d.source.kind == "images":
+        return first_frame
+    return first_frame - int(scene4d.camera.frame[0])
+
+
+def write_lens_model(clip: bpy.types.MovieClip, intrinsics: np.ndarray, distortion: np.ndarray) -> None:
+    """Set focal, principal point and BROWN distortion of a clip from intrinsics (4,) and distortion (5,).
+
+    One clip has one lens: for a zoom it is that of the intrinsics given.
+    """
+    fx, fy, cx, cy = (float(value) for value in intrinsics)
+    k1, k2, p1, p2, k3 = (float(value) for value in distortion)
+    lens = clip.tracking.camera
+    lens.sensor_width = SENSOR
+    lens.pixel_aspect = fx / fy
+    lens.units = "MILLIMETERS"
+    lens.focal_length_pixels = fx
+    lens.principal_point_pixels = (cx, clip.size[1] - cy)
+    lens.distortion_model = "BROWN"
+    lens.brown_k1, lens.brown_k2, lens.brown_k3, lens.brown_k4 = k1, k2, k3, 0.0
+    lens.brown_p1, lens.brown_p2 = p2, -p1
+
+
+def _load(path: Path, known: bpy.types.MovieClip | None) -> bpy.types.MovieClip:
+    if known is not None:
+        known.filepath = str(path)
+        return known
+    return bpy.data.movieclips.load(str(path))
+
+
+def _background(camera: bpy.types.Camera, identity: str) -> bpy.types.CameraBackgroundImage:
+    for background in camera.background_images:
+        if background.clip is not None and background.clip.get(SCENE_KEY) == identity:
+            return background
+    background = camera.background_images.new()
+    background.source = "MOVIE_CLIP"
+    background.alpha = 1.0
+    background.frame_method = "FIT"
+    background.display_depth = "BACK"
+    return background
+
+
+def find_clip(identity: str, kind: str) -> bpy.types.MovieClip | None:
+    """The clip of a 4D scene of kind "plate" or "undistorted"."""
+    for clip in bpy.data.movieclips:
+        if clip.get(SCENE_KEY) == identity and clip.get(KIND_KEY) == kind:
+            return clip
+    return None
+
+
+def write_plate(camera: bpy.types.Object, scene4d: Scene4D, first_frame: int) -> str:
+    """Load the plate as a movie clip with the lens model, and show it undistorted behind the camera.
+
+    The half-size undistorted copy is shown where the scene has one, since undistorting in the viewport stutters.
+    Returns a warning for the user, empty where all is well.
+    """
+    identity = scene_identity(scene4d)
+    path, plate_is_cut = plate_file(scene4d)
+    if path is None:
+        return f"The video {scene4d.source.name} was not found, so the camera has no background."
+    try:
+        clip = _load(path, find_clip(identity, "plate"))
+    except RuntimeError:
+        return f"Blender cannot open {path.name}, so the camera has no background."
+    if clip.size[0] == 0:
+        return f"Blender cannot read {path.name}, so the camera has no background."
+    mark(clip, identity, "plate")
+    clip.frame_start = clip_start(scene4d, first_frame, plate_is_cut)
+    write_lens_model(clip, scene4d.camera.intrinsics[0], scene4d.camera.distortion)
+    shown = clip
+    if scene4d.folder is not None and scene4d.undistorted is not None:
+        proxy = scene4d.folder / scene4d.undistorted
+        if proxy.is_file():
+            shown = _load(proxy, find_clip(identity, "undistorted"))
+            mark(shown, identity, "undistorted")
+            shown.frame_start = first_frame
+    data = camera.data
+    background = _background(data, identity)
+    background.clip = shown
+    background.clip_user.use_render_undistorted = shown is clip and bool(np.any(scene4d.camera.distortion))
+    data.show_background_images = True
+    return ""
