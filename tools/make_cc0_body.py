@@ -8,7 +8,7 @@ product itself never needs them. Only the MakeHuman topology and the `game_engin
 How: adults are sampled over gender, age, muscle, weight, height and proportions; each is brought from the A-pose of
 MakeHuman into a T-pose with its own bones, turned to SMPL's axes (Y up, facing +Z) and centred on its pelvis. The mean
 is the template, the ten strongest principal components, in units of one standard deviation, are the shape directions.
-Joints and finger bones are regressed from few near vertices by non-negative least squares, so that they follow any shape.
+Joints and finger bones are regressed from near vertices by non-negative least squares, so that they follow any shape.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _sample_people(model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _regress(points: np.ndarray, vertices: np.ndarray) -> tuple[np.ndarray, float]:
-    """Non-negative weights (V,) that sum to 1 and give a point (S,3) from vertices (S,V,3); and the worst error in m."""
+    """Non-negative weights (V,) of sum 1 that give a point (S,3) from vertices (S,V,3); and the worst error in m."""
     mean_point, mean_vertices = points.mean(axis=0), vertices.mean(axis=0)
     order = np.argsort(np.linalg.norm(mean_vertices - mean_point, axis=1))
     heavy = 100.0 * len(points)
@@ -163,7 +163,7 @@ def _regions(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> t
         heel, front = sole & (vertices[:, 2] < ankle[2] + 0.02), sole & (vertices[:, 2] > ball[2] - 0.035)
         mark(f"{side}_heel", heel)
         mark(f"{side}_ball", front)
-        for chosen, under in ((heel, ankle - [0.0, 0.0, 0.02]), (front, ball + [0.0, 0.0, 0.01])):
+        for chosen, under in ((heel, ankle - np.array([0.0, 0.0, 0.02])), (front, ball + np.array([0.0, 0.0, 0.01]))):
             members = np.flatnonzero(chosen)
             flat = np.linalg.norm((vertices[members] - under)[:, [0, 2]], axis=1)
             foot_vertices.append(members[int(np.argmin(flat))])
