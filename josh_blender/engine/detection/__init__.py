@@ -1,0 +1,1 @@
+"""People in pictures: the detector, the landmark model, tracks and masks."""

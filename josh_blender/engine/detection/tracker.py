@@ -1,0 +1,205 @@
+"""Follows people from picture to picture by their landmarks, and finds new ones with the detector."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .appearance import clothes_histogram, histogram_distance
+from .detector import Detections, Tile
+from .landmarker import REGION_SCALE, Pose
+from .poses import body_box, body_size, is_plausible, pose_distance
+from .regions import Picture, Region, region_from_points
+from .workers import Workers
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """interval: pictures between two searches with the detector. fine_interval: searches between two with the finest
+    tiles. birth, death: least presence to begin and to go on. same: pose distance (share of the body's size) below
+    which two poses are one person. patience: pictures that a track may be lost before it ends."""
+
+    interval: int = 5
+    fine_interval: int = 3
+    birth: float = 0.8
+    death: float = 0.5
+    same: float = 0.12
+    patience: int = 3
+
+
+@dataclass
+class Tracklet:
+    """One person for as long as the landmark model followed; poses by picture index."""
+
+    number: int
+    poses: dict[int, Pose] = field(default_factory=dict)
+    histograms: dict[int, Floats] = field(default_factory=dict)
+    lost: int = 0
+    merged: int = 0
+
+    @property
+    def first(self) -> int:
+        return min(self.poses)
+
+    @property
+    def last(self) -> int:
+        return max(self.poses)
+
+    def predicted(self, index: int) -> Region:
+        """Where to look at ``index``: the last region, moved on by its recent speed."""
+        step = 1 if index > self.last else -1
+        anchor = self.last if step > 0 else self.first
+        region = self.poses[anchor].next_region
+        before = [self.poses[k] for k in range(anchor - 3 * step, anchor, step) if k in self.poses]
+        if not before:
+            return region
+        moved = self.poses[anchor].next_region
+        start = before[0].next_region
+        count = len(before)
+        gap = abs(index - anchor)
+        return Region(
+            region.x + (moved.x - start.x) / count * gap, region.y + (moved.y - start.y) / count * gap,
+            region.side, region.rotation,
+        )
+
+    def histogram(self) -> Floats:
+        """The mean colours of the clothes."""
+        return np.mean(list(self.histograms.values()), axis=0)
+
+
+class Tracker:
+    """Feed the pictures in order with ``step``; ``finish`` gives the tracklets."""
+
+    def __init__(self, workers: Workers, tiles: list[list[Tile]], size: tuple[int, int], settings: TrackerSettings):
+        self._workers = workers
+        self._tiles = tiles
+        self._size = size
+        self._settings = settings
+        self._active: list[Tracklet] = []
+        self._ended: list[Tracklet] = []
+        self._recent: deque[tuple[int, Picture]] = deque(maxlen=settings.interval * settings.fine_interval)
+        self._searches = 0
+        self._born = 0
+
+    def step(self, index: int, picture: Picture) -> None:
+        """The next picture."""
+        self._follow(index, picture)
+        self._part_merged(index)
+        if index % self._settings.interval == 0:
+            self._search(index, picture)
+        self._recent.append((index, picture))
+
+    def finish(self, index: int) -> list[Tracklet]:
+        """All tracklets, in order of birth; ``index`` is that of the last picture."""
+        return sorted(self._ended + self._active, key=lambda tracklet: tracklet.number)
+
+    def _accept(self, tracklet: Tracklet, index: int, picture: Picture, pose: Pose) -> bool:
+        """Add a pose that continues the tracklet; False when it does not."""
+        if pose.presence < self._settings.death or not is_plausible(pose, self._size):
+            return False
+        tracklet.poses[index] = pose
+        if index % self._settings.interval == 0 or not tracklet.histograms:
+            tracklet.histograms[index] = clothes_histogram(picture, pose)
+        return True
+
+    def _follow(self, index: int, picture: Picture) -> None:
+        poses = self._workers.locate(picture, [tracklet.predicted(index) for tracklet in self._active])
+        for tracklet, pose in zip(list(self._active), poses, strict=True):
+            if self._accept(tracklet, index, picture, pose):
+                tracklet.lost = 0
+                continue
+            tracklet.lost += 1
+            if tracklet.lost > self._settings.patience:
+                self._end(tracklet)
+
+    def _end(self, tracklet: Tracklet) -> None:
+        self._active.remove(tracklet)
+        self._ended.append(tracklet)
+
+    def _part_merged(self, index: int) -> None:
+        """Where two tracks have come to follow one person, end the one whose clothes fit worse."""
+        seen = [tracklet for tracklet in self._active if index in tracklet.poses]
+        for i, a in enumerate(seen):
+            for b in seen[i + 1 :]:
+                if a not in self._active or b not in self._active:
+                    continue
+                if pose_distance(a.poses[index], b.poses[index]) > self._settings.same:
+                    a.merged = b.merged = 0
+                    continue
+                loser = self._stranger(a, b, index)
+                for k in [k for k in loser.poses if k >= index]:
+                    del loser.poses[k]
+                self._end(loser)
+                if not loser.poses:
+                    self._ended.remove(loser)
+
+    def _stranger(self, a: Tracklet, b: Tracklet, index: int) -> Tracklet:
+        """Which of two tracks on one person does not belong to it."""
+        jump = []
+        for tracklet in (a, b):
+            before = [k for k in tracklet.poses if k < index]
+            if len(before) < 3:
+                jump.append(np.inf)
+                continue
+            last = tracklet.poses[max(before)]
+            jump.append(pose_distance(last, tracklet.poses[index]) + 1.0 / len(before))
+        return a if jump[0] > jump[1] else b
+
+    def _search(self, index: int, picture: Picture) -> None:
+        fine = self._searches % self._settings.fine_interval == 0
+        self._searches += 1
+        levels = self._tiles if fine else self._tiles[:-1]
+        found = self._workers.detect(picture, [tile for level in levels for tile in level])
+        regions = self._new_regions(index, found)
+        first = self._workers.locate(picture, regions)
+        poses = self._workers.locate(picture, [p.next_region for p in first if p.presence >= self._settings.death])
+        for pose in sorted(poses, key=lambda p: -p.presence * float(p.visibility.mean())):
+            if pose.presence < self._settings.birth or not is_plausible(pose, self._size):
+                continue
+            others = [t.poses[index] for t in self._active if index in t.poses]
+            if any(pose_distance(pose, other) < 2 * self._settings.same for other in others):
+                continue
+            tracklet = Tracklet(self._born)
+            self._born += 1
+            self._accept(tracklet, index, picture, pose)
+            self._extend_back(tracklet, index)
+            self._active.append(tracklet)
+
+    def _new_regions(self, index: int, found: list[Detections]) -> list[Region]:
+        """Regions of detections that are not yet followed, doubles left out."""
+        known = [t.poses[index].next_region for t in self._active if index in t.poses]
+        regions: list[Region] = []
+        points = np.concatenate([f.points for f in found]) if found else np.zeros((0, 4, 2))
+        scores = np.concatenate([f.score for f in found]) if found else np.zeros(0)
+        for row in np.argsort(-scores, kind="stable"):
+            region = region_from_points(points[row, 0], points[row, 1], REGION_SCALE)
+            if not any(_same_place(region, other) for other in known + regions):
+                regions.append(region)
+        return regions
+
+    def _extend_back(self, tracklet: Tracklet, index: int) -> None:
+        """Follow a newly found person back to when it was missed."""
+        for earlier, picture in reversed(self._recent):
+            if earlier >= index:
+                continue
+            pose = self._workers.locate(picture, [tracklet.predicted(earlier)])[0]
+            others = [t.poses[earlier] for t in self._active + self._ended if earlier in t.poses]
+            if any(pose_distance(pose, other) < 2 * self._settings.same for other in others):
+                return
+            if pose.presence < self._settings.birth or not self._accept(tracklet, earlier, picture, pose):
+                return
+
+
+def _same_place(a: Region, b: Region) -> bool:
+    """Whether two regions hold the same body: near centres and like sizes."""
+    small = min(a.side, b.side)
+    return np.hypot(a.x - b.x, a.y - b.y) < 0.1 * small and max(a.side, b.side) < 1.6 * small
+
+
+__all__ = ["Tracker", "TrackerSettings", "Tracklet", "body_box", "body_size", "histogram_distance"]

@@ -1,0 +1,1 @@
+"""Pictures and their times: videos and image sequences in, plates and proxies out."""
