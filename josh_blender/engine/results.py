@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -76,7 +75,8 @@ class Track:
 
 @dataclass
 class PeopleResult:
-    """Stage 2. ``mask_folder``/FFFFFF.png (source frame number): uint8 ``mask_value``, 0 nobody, 255 untracked people."""
+    """Stage 2. ``mask_folder``/FFFFFF.png (source frame number): uint8 ``mask_value``, 0 nobody, 255 people who are
+    not tracked."""
 
     tracks: list[Track]
     mask_folder: str = "masks"

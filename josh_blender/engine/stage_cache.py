@@ -185,7 +185,7 @@ class StageCache:
     ) -> StageOutcome[Result]:
         """The stage's result: read where it was finished before, else made by ``function(folder)`` in a fresh folder.
 
-        An interrupted stage leaves only a ``.partial`` folder, which the next run replaces.
+        A stage that was killed leaves only a ``.partial`` folder, which the next run replaces.
 
         Raises:
             OSError: the disk is full or the work folder cannot be written.
@@ -199,7 +199,12 @@ class StageCache:
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        save_result(partial, function(partial))
+        try:
+            save_result(partial, function(partial))
+        except BaseException:
+            # On a full disk, a half stage only takes the room that the user needs to go on.
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         partial.replace(folder)
         # Read back: the rest of the run sees exactly what a continued run would see.
         return StageOutcome(load_result(folder, result_type), folder, False)

@@ -127,6 +127,10 @@ def test_finished_stage_is_reused_and_interrupted_one_runs_again(tmp_path: Path)
 
     with pytest.raises(KeyboardInterrupt):
         cache.run("bodies", "k1", BodiesResult, interrupted)
+    assert not list(tmp_path.iterdir())
+    killed = tmp_path / "bodies-k1.partial"
+    killed.mkdir()
+    (killed / "half").write_text("x")
     first = cache.run("bodies", "k1", BodiesResult, make)
     second = cache.run("bodies", "k1", BodiesResult, make)
     assert len(calls) == 1 and not first.reused and second.reused

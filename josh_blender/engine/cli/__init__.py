@@ -1,0 +1,68 @@
+"""The command line ``josh4d``: one module per command, each with `add_parser` and `run`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+from ... import __version__
+from ...jobs.protocol import Error
+from ...scene4d.errors import UserError
+from ..console import Console
+from ..presets import missing_package_error
+from . import blend, doctor, evaluate, inspect, reconstruct
+
+_COMMANDS = (reconstruct, inspect, evaluate, blend, doctor)
+_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, as every command does."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UserError("bad_arguments", f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = _Parser(prog="josh4d", description="A video becomes a 4D scene: people, camera and place in metres.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code. A failure is one line (with ``--json`` one ``error`` message)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    console = Console(json_lines="--json" in words)
+    try:
+        parsed = make_parser().parse_args(words)
+        code: int = parsed.run(parsed, console)
+    except UserError as error:
+        console.fail(Error(error.kind, error.message, error.remedy))
+        return 1
+    except KeyboardInterrupt:
+        console.fail(Error("interrupted", "Stopped.", "Finished stages are kept; the same command continues."))
+        return _INTERRUPTED
+    except Exception as error:
+        traceback.print_exc()
+        console.fail(_explain(error, console))
+        return 1
+    return code
+
+
+def _explain(error: Exception, console: Console) -> Error:
+    if isinstance(error, ImportError):
+        missing = missing_package_error(error)
+        return Error(missing.kind, missing.message, missing.remedy)
+    where = f"The log is {console.log}." if console.log else ""
+    if isinstance(error, MemoryError):
+        return Error(
+            "no_memory", "There is not enough memory.", f"Close other programs, or use a shorter range. {where}"
+        )
+    text = str(error).strip().splitlines() or [""]
+    return Error("unexpected", f"Something unexpected went wrong: {type(error).__name__}: {text[0]}.", where)

@@ -1,0 +1,117 @@
+"""``josh4d reconstruct VIDEO``: the pipeline."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ...scene4d.errors import UserError
+from ..console import Console
+from ..lifeline import end_with_stdin
+from ..pipeline import check_before_start, reconstruct
+from ..presets import PRESETS
+from ..reporter import Reporter
+from ..settings import CAMERA_KINDS, DEVICES, MODES, Lens, ReconstructSettings
+from ..work_folder import WorkFolder
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "reconstruct", help="turn a video into a 4D scene", description="Turn a video into a 4D scene."
+    )
+    parser.add_argument("video", metavar="VIDEO", type=Path, help="a video, or one picture of an image sequence")
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, help="folder for NAME.scene4d (default: that of the video)"
+    )
+    parser.add_argument("--preset", default="preview", choices=tuple(PRESETS), help="a backend for each stage")
+    parser.add_argument("--mode", default="josh", choices=MODES, help="how scene and people are solved")
+    parser.add_argument("--people", metavar="N", type=int, help="keep at most N people")
+    parser.add_argument(
+        "--height", metavar="M", type=parse_heights, default={}, help="metres: 1.78, or by person: 1=1.78,2=1.65"
+    )
+    parser.add_argument(
+        "--camera",
+        metavar="KIND",
+        default="auto",
+        help=f"{', '.join(CAMERA_KINDS)}, or the camera.npz of a known camera",
+    )
+    parser.add_argument("--focal", metavar="PX", type=float, help="known focal length in px of the displayed video")
+    parser.add_argument("--lens", metavar="MM[:SENSOR]", type=parse_lens, help="known lens in mm on a sensor (36 mm)")
+    parser.add_argument("--refine", action="store_true", help="start from the given camera or lens, do not keep it")
+    parser.add_argument("--start", metavar="FRAME", type=int, help="first source frame")
+    parser.add_argument("--end", metavar="FRAME", type=int, help="last source frame")
+    parser.add_argument("--fps", metavar="RATE", type=float, help="pictures per second of an image sequence (24)")
+    parser.add_argument("--body", metavar="FILE", type=Path, help="your own SMPL file instead of the free body")
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="where torch computes")
+    parser.add_argument("--json", action="store_true", help="JSON lines for programs")
+    parser.set_defaults(run=run)
+
+
+def parse_heights(text: str) -> dict[int, float]:
+    """Metres by person id of ``1.78`` (everybody is 0) or ``1=1.78,2=1.65``."""
+    try:
+        if "=" not in text:
+            return {0: float(text)}
+        pairs = [part.split("=", 1) for part in text.split(",")]
+        return {int(person): float(height) for person, height in pairs}
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"“{text}” is not like 1.78 or 1=1.78,2=1.65") from error
+
+
+def parse_lens(text: str) -> Lens:
+    """``35`` or ``35:23.5``: focal length and width of the sensor in mm."""
+    focal, _, sensor = text.partition(":")
+    try:
+        lens = Lens(float(focal), float(sensor)) if sensor else Lens(float(focal))
+    except ValueError:
+        lens = Lens(0.0)
+    if not (lens.sensor_mm > 0 and lens.focal_mm > 0):
+        raise argparse.ArgumentTypeError(f"“{text}” is not like 35 or 35:23.5 (mm)")
+    return lens
+
+
+def settings_of(arguments: argparse.Namespace) -> ReconstructSettings:
+    """The settings that the arguments ask for.
+
+    Raises:
+        UserError: ``--camera`` is neither a kind nor a file.
+    """
+    video: Path = arguments.video.absolute()
+    camera: str | Path = arguments.camera
+    if camera not in CAMERA_KINDS:
+        camera = Path(arguments.camera).absolute()
+        if not camera.is_file():
+            raise UserError(
+                "bad_camera",
+                f"“{arguments.camera}” is neither a kind of camera nor a file.",
+                f"Give one of {', '.join(CAMERA_KINDS)}, or a camera.npz.",
+            )
+    return ReconstructSettings(
+        video=video,
+        output=(arguments.output or video.parent).absolute(),
+        preset=arguments.preset,
+        mode=arguments.mode,
+        device=arguments.device,
+        people=arguments.people,
+        heights=arguments.height,
+        camera=camera,
+        focal_px=arguments.focal,
+        lens=arguments.lens,
+        refine=arguments.refine,
+        start=arguments.start,
+        end=arguments.end,
+        fps=arguments.fps,
+        body=arguments.body.absolute() if arguments.body else None,
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Run the pipeline with everything but its own messages going to the log."""
+    end_with_stdin()
+    settings = settings_of(arguments)
+    check_before_start(settings)
+    console.divert(WorkFolder(settings.scene_folder).log)
+    reconstruct(settings, Reporter(console.send))
+    return 0

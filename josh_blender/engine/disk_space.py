@@ -1,0 +1,58 @@
+"""Room on the disk: asked for beforehand, and recognised as the cause when a write failed for want of it."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+from ..scene4d.errors import UserError
+
+_MB = 1_000_000
+#: Always wanted: the log, the results of the stages, the cloud.
+_BASE_BYTES = 150 * _MB
+#: Per frame and pixel of the video: masks, depth maps, the undistorted proxy and a plate, each measured generously.
+_BYTES_PER_PIXEL = 0.2
+#: A disk with less than this is full, whatever a library says about its failed write.
+_FULL_BYTES = 8 * _MB
+
+
+def needed_bytes(width: int, height: int, frames: int) -> int:
+    """Room that a reconstruction of so many frames takes at most, roughly."""
+    return int(_BASE_BYTES + _BYTES_PER_PIXEL * width * height * frames)
+
+
+def check_room(folder: Path, needed: int = _BASE_BYTES) -> None:
+    """Refuse to begin what will not fit.
+
+    Raises:
+        UserError: ``no_room``.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            "no_room",
+            f"The disk of “{folder}” has {free / _MB:.0f} MB free, and about {needed / _MB:.0f} MB are needed.",
+            "Free some room, or choose another folder with --output.",
+        )
+
+
+def is_no_room(error: BaseException, folder: Path) -> bool:
+    """Whether an error comes from a full disk, also where a library hid its number."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if isinstance(error, UserError | KeyboardInterrupt):
+        return False
+    try:
+        return shutil.disk_usage(folder).free < _FULL_BYTES
+    except OSError:
+        return False
+
+
+def no_room_error(folder: Path) -> UserError:
+    """The user's version of a write that failed for want of room."""
+    return UserError(
+        "no_room",
+        f"The disk of “{folder}” is full.",
+        "Free some room and run the same command again: it continues after the last finished stage.",
+    )

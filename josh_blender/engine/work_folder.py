@@ -1,0 +1,43 @@
+"""Where a scene's unfinished work lies: beside it while the pipeline runs, inside it (``stages/``) afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """The places that belong to ``NAME.scene4d`` while it is made."""
+
+    scene: Path
+
+    @property
+    def stages(self) -> Path:
+        """The stage cache during a run."""
+        return self.scene.with_name(self.scene.name + ".work")
+
+    @property
+    def log(self) -> Path:
+        """The log during a run. Beside the work, because Windows cannot move a folder with an open file."""
+        return self.scene.with_name(self.scene.name + ".log")
+
+    def open(self) -> None:
+        """Bring back the finished stages of an earlier scene; the scene itself stays as it is.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        finished = self.scene / "stages"
+        if finished.is_dir() and not self.stages.exists():
+            finished.replace(self.stages)
+        self.stages.mkdir(parents=True, exist_ok=True)
+
+    def close(self) -> None:
+        """Move the stages into the complete scene and put a copy of the log beside them."""
+        finished = self.scene / "stages"
+        shutil.rmtree(finished, ignore_errors=True)
+        self.stages.replace(finished)
+        if self.log.is_file():
+            shutil.copyfile(self.log, self.scene / "run.log")
