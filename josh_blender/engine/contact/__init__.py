@@ -1,0 +1,1 @@
+"""Which regions of a body touch the scene on which frame."""
