@@ -1,7 +1,7 @@
 """Where MediaPipe's pose landmarks lie on a body in SMPL's format, and how well each is seen.
 
-Points are affine mixes of posed vertices and joints, found from the rest mesh alone, so they exist on every body of that
-format.
+Points are affine mixes of posed vertices and joints, found from the rest mesh alone, so they exist on every body of
+that format.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _HEEL_HEIGHT_M = 0.04
 
 @dataclass(frozen=True)
 class LandmarkMap:
-    """index (L,) of MediaPipe's 33 points; vertex_weights (L,V), joint_weights (L,24): mixes of posed vertices and joints.
+    """index (L,) of MediaPipe's 33 points; vertex_weights (L,V), joint_weights (L,24): mixes of posed points.
 
     spread (L,): sigma of each point relative to the others.
     """

@@ -1,9 +1,9 @@
 """What is known about human joints without looking: usual angles, how far they stray, which way hinges bend.
 
 Angles are the components of a joint's axis-angle vector in its parent's frame, whose axes are those of the T-pose: x to
-the body's left, y up, z forward. So a knee bends about +x, a left elbow about -y, a left arm hangs at about -z. The numbers are
-anatomical ranges (American Academy of Orthopaedic Surgeons, 1965), rounded, and halved where several joints share one
-movement (the spine).
+the body's left, y up, z forward. So a knee bends about +x, a left elbow about -y, a left arm hangs at about -z. The
+numbers are ours: round figures for everyday movement, wide enough for sitting and running, narrow where a joint hardly
+moves; the joints of the spine share one movement, so each has a part of it.
 """
 
 from __future__ import annotations

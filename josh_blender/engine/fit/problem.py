@@ -274,7 +274,7 @@ def minimise(problem: Problem, state: FitState, iterations: int, free_shape: boo
         while damping < _MOST_DAMPING:
             try:
                 step = solve(system, free, damping)
-            except torch.linalg.LinAlgError:
+            except RuntimeError:  # torch.linalg.LinAlgError, which torch does not export to type checkers
                 damping *= 10.0
                 continue
             trial = moved(state, step.chains[0], step.border)

@@ -22,7 +22,7 @@ ANYBODY = 0
 
 @dataclass(frozen=True)
 class BodiesSettings:
-    """backend: "landmarks". heights: person id -> metres, 0 for everybody else; body: SMPL file, None for the CC0 body."""
+    """backend: "landmarks". heights: person id -> metres, 0 for all others; body: its file, None for the CC0 body."""
 
     backend: str = "landmarks"
     device: str = "cpu"
