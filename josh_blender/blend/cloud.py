@@ -99,18 +99,37 @@ def _modifier(cloud: bpy.types.Object) -> bpy.types.NodesModifier | None:
     return None
 
 
+def input_property(cloud: bpy.types.Object, name: str) -> tuple[bpy.types.bpy_struct, str] | None:
+    """Where an input of the cloud's nodes lives, as (owner, property) for ``layout.prop``; None without the nodes."""
+    modifier = _modifier(cloud)
+    if modifier is None:
+        return None
+    identifier = _socket(name)
+    if bpy.app.version >= (5, 2, 0):
+        return getattr(modifier.properties.inputs, identifier), "value"
+    return modifier, f'["{identifier}"]'
+
+
+def _set_input(cloud: bpy.types.Object, name: str, value: float | bpy.types.Material) -> None:
+    found = input_property(cloud, name)
+    if found is None:
+        return
+    owner, path = found
+    if path == "value":
+        owner.value = value
+    else:
+        owner[_socket(name)] = value
+    cloud.update_tag()
+
+
 def set_viewport_share(cloud: bpy.types.Object, share: float) -> None:
     """Show a share (0..1) of the points in the viewport; renders keep all."""
-    modifier = _modifier(cloud)
-    if modifier is not None:
-        modifier[_socket(VIEWPORT_SHARE)] = float(share)
-        cloud.update_tag()
+    _set_input(cloud, VIEWPORT_SHARE, float(share))
 
 
-def viewport_share(cloud: bpy.types.Object) -> float:
-    """The share of the points the viewport shows."""
-    modifier = _modifier(cloud)
-    return 1.0 if modifier is None else float(modifier[_socket(VIEWPORT_SHARE)])
+def set_radius(cloud: bpy.types.Object, radius: float) -> None:
+    """Radius of the points in metres."""
+    _set_input(cloud, RADIUS, float(radius))
 
 
 def _rgba(color: np.ndarray) -> np.ndarray:
@@ -139,7 +158,7 @@ def create_cloud(name: str, points: PointCloud) -> bpy.types.Object:
     _write_points(cloud.data, points)
     modifier = cloud.modifiers.new(_MODIFIER, "NODES")
     modifier.node_group = point_nodes()
-    modifier[_socket("Material")] = point_material()
+    _set_input(cloud, "Material", point_material())
     set_viewport_share(cloud, min(1.0, _VIEWPORT_POINTS / max(1, len(points.position))))
     cloud.data.materials.append(point_material())
     return cloud
