@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .landmarker import Pose
+from .regions import Region, paste
 
 Floats = NDArray[np.floating[Any]]
 
@@ -17,6 +19,13 @@ HIPS, KNEES, ANKLES = (23, 24), (25, 26), (27, 28)
 FEET = (27, 28, 29, 30, 31, 32)
 #: Landmarks that say where a body is; those of the face and hands say little.
 TRUNK_AND_LIMBS = (0, *SHOULDERS, *ELBOWS, *HIPS, *KNEES, *ANKLES)
+
+#: Side of the grid on which masks are compared.
+_GRID = 96
+#: Two poses are one person below this distance (share of the size), or below the second with masks that overlap so.
+_SAME_DISTANCE = 0.12
+_SAME_REACH = 0.6
+_SAME_IOU = 0.45
 
 
 def body_size(pose: Pose) -> float:
@@ -29,6 +38,27 @@ def pose_distance(a: Pose, b: Pose) -> float:
     rows = list(TRUNK_AND_LIMBS)
     distance = np.linalg.norm(a.points[rows] - b.points[rows], axis=1)
     return float(np.mean(distance)) / max(min(body_size(a), body_size(b)), 1e-6)
+
+
+def mask_iou(a: Pose, b: Pose) -> float:
+    """Intersection over union of two people's masks, on a coarse grid over both regions."""
+    reach = [0.75 * region.side for region in (a.region, b.region)]
+    low = np.minimum((a.region.x - reach[0], a.region.y - reach[0]), (b.region.x - reach[1], b.region.y - reach[1]))
+    high = np.maximum((a.region.x + reach[0], a.region.y + reach[0]), (b.region.x + reach[1], b.region.y + reach[1]))
+    scale = _GRID / float((high - low).max())
+    box = (0, 0, _GRID, _GRID)
+    masks = []
+    for pose in (a, b):
+        region = Region(*((np.array([pose.region.x, pose.region.y]) - low) * scale), pose.region.side * scale, pose.region.rotation)
+        masks.append(paste(cv2.resize(pose.mask, (64, 64), interpolation=cv2.INTER_AREA), region, box) > 127)
+    union = int((masks[0] | masks[1]).sum())
+    return int((masks[0] & masks[1]).sum()) / union if union else 0.0
+
+
+def same_body(a: Pose, b: Pose) -> bool:
+    """Whether two poses show one person: their landmarks agree, or one mistakes a part of the other for a body."""
+    distance = pose_distance(a, b)
+    return distance < _SAME_DISTANCE or (distance < _SAME_REACH and mask_iou(a, b) > _SAME_IOU)
 
 
 def body_box(points: Floats, size: float, shape: tuple[int, int]) -> NDArray[np.float32]:

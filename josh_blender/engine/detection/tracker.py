@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .appearance import clothes_histogram, histogram_distance
+from .appearance import clothes_histogram
 from .detector import Detections, Tile
 from .landmarker import REGION_SCALE, Pose
-from .poses import body_box, body_size, is_plausible, pose_distance
+from .poses import is_plausible, pose_distance, same_body
 from .regions import Picture, Region, region_from_points
 from .workers import Workers
 
@@ -22,15 +22,15 @@ Floats = NDArray[np.floating[Any]]
 @dataclass(frozen=True)
 class TrackerSettings:
     """interval: pictures between two searches with the detector. fine_interval: searches between two with the finest
-    tiles. birth, death: least presence to begin and to go on. same: pose distance (share of the body's size) below
-    which two poses are one person. patience: pictures that a track may be lost before it ends."""
+    tiles. birth, death: least presence to begin and to go on. patience: pictures that a track may be lost before it
+    ends. memory: bytes of past pictures kept to follow a newly found person back."""
 
     interval: int = 5
     fine_interval: int = 3
     birth: float = 0.8
     death: float = 0.5
-    same: float = 0.12
     patience: int = 3
+    memory: int = 192_000_000
 
 
 @dataclass
@@ -41,7 +41,6 @@ class Tracklet:
     poses: dict[int, Pose] = field(default_factory=dict)
     histograms: dict[int, Floats] = field(default_factory=dict)
     lost: int = 0
-    merged: int = 0
 
     @property
     def first(self) -> int:
@@ -83,7 +82,9 @@ class Tracker:
         self._settings = settings
         self._active: list[Tracklet] = []
         self._ended: list[Tracklet] = []
-        self._recent: deque[tuple[int, Picture]] = deque(maxlen=settings.interval * settings.fine_interval)
+        self._recent: deque[tuple[int, Picture]] = deque(
+            maxlen=max(settings.interval, settings.memory // (3 * size[0] * size[1]))
+        )
         self._searches = 0
         self._born = 0
 
@@ -95,8 +96,8 @@ class Tracker:
             self._search(index, picture)
         self._recent.append((index, picture))
 
-    def finish(self, index: int) -> list[Tracklet]:
-        """All tracklets, in order of birth; ``index`` is that of the last picture."""
+    def finish(self) -> list[Tracklet]:
+        """All tracklets, in order of birth."""
         return sorted(self._ended + self._active, key=lambda tracklet: tracklet.number)
 
     def _accept(self, tracklet: Tracklet, index: int, picture: Picture, pose: Pose) -> bool:
@@ -129,8 +130,7 @@ class Tracker:
             for b in seen[i + 1 :]:
                 if a not in self._active or b not in self._active:
                     continue
-                if pose_distance(a.poses[index], b.poses[index]) > self._settings.same:
-                    a.merged = b.merged = 0
+                if not same_body(a.poses[index], b.poses[index]):
                     continue
                 loser = self._stranger(a, b, index)
                 for k in [k for k in loser.poses if k >= index]:
@@ -163,7 +163,7 @@ class Tracker:
             if pose.presence < self._settings.birth or not is_plausible(pose, self._size):
                 continue
             others = [t.poses[index] for t in self._active if index in t.poses]
-            if any(pose_distance(pose, other) < 2 * self._settings.same for other in others):
+            if any(same_body(pose, other) for other in others):
                 continue
             tracklet = Tracklet(self._born)
             self._born += 1
@@ -190,7 +190,7 @@ class Tracker:
                 continue
             pose = self._workers.locate(picture, [tracklet.predicted(earlier)])[0]
             others = [t.poses[earlier] for t in self._active + self._ended if earlier in t.poses]
-            if any(pose_distance(pose, other) < 2 * self._settings.same for other in others):
+            if any(same_body(pose, other) for other in others):
                 return
             if pose.presence < self._settings.birth or not self._accept(tracklet, earlier, picture, pose):
                 return
@@ -201,5 +201,3 @@ def _same_place(a: Region, b: Region) -> bool:
     small = min(a.side, b.side)
     return np.hypot(a.x - b.x, a.y - b.y) < 0.1 * small and max(a.side, b.side) < 1.6 * small
 
-
-__all__ = ["Tracker", "TrackerSettings", "Tracklet", "body_box", "body_size", "histogram_distance"]
