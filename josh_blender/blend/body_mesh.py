@@ -36,9 +36,14 @@ def person_color(person_id: int) -> tuple[float, float, float, float]:
 def bone_weights(body: BodyModel) -> tuple[tuple[str, ...], np.ndarray]:
     """Bone names and weights (V,J): the 24 joints, then fingers, which take their share from the hands."""
     weights = body.weights.astype(np.float64)
-    if body.finger_names is None or body.finger_weights is None:
+    if body.finger_names is None or body.finger_parents is None or body.finger_weights is None:
         return JOINT_NAMES, weights
-    return (*JOINT_NAMES, *body.finger_names), np.concatenate([weights, body.finger_weights], axis=1)
+    for finger in range(len(body.finger_names)):
+        joint = int(body.finger_parents[finger])
+        while joint >= len(JOINT_NAMES):
+            joint = int(body.finger_parents[joint - len(JOINT_NAMES)])
+        weights[:, joint] -= body.finger_weights[:, finger]
+    return (*JOINT_NAMES, *body.finger_names), np.concatenate([weights.clip(0.0), body.finger_weights], axis=1)
 
 
 def _add_vertex_groups(item: bpy.types.Object, names: tuple[str, ...], weights: np.ndarray) -> None:
@@ -46,6 +51,8 @@ def _add_vertex_groups(item: bpy.types.Object, names: tuple[str, ...], weights: 
         group = item.vertex_groups.new(name=name)
         column = weights[:, index].astype(np.float32)
         rows = np.flatnonzero(column > 1e-5)
+        if not len(rows):
+            continue
         # One call per distinct weight: whole limbs have weight 1.
         values, inverse = np.unique(column[rows], return_inverse=True)
         order = np.argsort(inverse, kind="stable")
@@ -56,7 +63,8 @@ def _add_vertex_groups(item: bpy.types.Object, names: tuple[str, ...], weights: 
 
 def _material(name: str, color: tuple[float, float, float, float]) -> bpy.types.Material:
     material = bpy.data.materials.new(name)
-    material.use_nodes = True
+    if material.node_tree is None:
+        material.use_nodes = True
     material.diffuse_color = color
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Base Color"].default_value = color
@@ -119,9 +127,7 @@ def copy_body(
     return _dress(bpy.data.objects.new(name, mesh), shape, armature, person_id)
 
 
-def _dress(
-    item: bpy.types.Object, shape: RestShape, armature: bpy.types.Object, person_id: int
-) -> bpy.types.Object:
+def _dress(item: bpy.types.Object, shape: RestShape, armature: bpy.types.Object, person_id: int) -> bpy.types.Object:
     mesh = item.data
     write_shape(mesh, shape)
     mesh.shade_smooth()

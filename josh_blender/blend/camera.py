@@ -1,8 +1,8 @@
 """The animated camera: world_from_camera and intrinsics of every frame as a Blender camera.
 
-Blender's camera looks along -Z with Y up, ours along +Z with Y down. With M the fitted side in px and s the sensor along
-it, ``lens = f s / M``, ``shift_x = (W/2 - cx) / M``, ``shift_y = (cy - H/2) / M``. The fit is always set: AUTO treats
-non-square pixels wrongly in portrait.
+Blender's camera looks along -Z with Y up, ours along +Z with Y down. With M the fitted side in px and s the sensor
+along it, ``lens = f s / M``, ``shift_x = (W/2 - cx) / M``, ``shift_y = (cy - H/2) / M``. The fit is always set: AUTO
+treats non-square pixels wrongly in portrait.
 """
 
 from __future__ import annotations

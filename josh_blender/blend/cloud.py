@@ -29,7 +29,8 @@ def point_material() -> bpy.types.Material:
             return material
     material = bpy.data.materials.new("4D Points")
     material[_MATERIAL_KEY] = True
-    material.use_nodes = True
+    if material.node_tree is None:
+        material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     attribute = nodes.new("ShaderNodeAttribute")

@@ -37,10 +37,10 @@ def find_part(root: bpy.types.Object, kind: str, person: int = 0) -> bpy.types.O
     """An object of a 4D scene, wherever the artist moved it in collections."""
     identity = root[SCENE_KEY]
     for item in bpy.data.objects:
-        if (item.get(KIND_KEY), item.get(PERSON_KEY), item.get(SCENE_KEY)) == (kind, person, identity):
-            # Deleted objects stay in the file until it is saved.
-            if item.users_scene:
-                return item
+        same = (item.get(KIND_KEY), item.get(PERSON_KEY), item.get(SCENE_KEY)) == (kind, person, identity)
+        # Deleted objects stay in the file until it is saved.
+        if same and item.users_scene:
+            return item
     return None
 
 

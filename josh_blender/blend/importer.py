@@ -183,9 +183,7 @@ def _set_scene(
         scene.camera = camera
 
 
-def import_scene(
-    context: bpy.types.Context, scene4d: Scene4D, options: ImportOptions | None = None
-) -> ImportReport:
+def import_scene(context: bpy.types.Context, scene4d: Scene4D, options: ImportOptions | None = None) -> ImportReport:
     """Import a 4D scene, or update it where the file has it already.
 
     Frames in Blender are source frame - first frame + ``start_frame``. Colour management is never touched; the frame

@@ -1,7 +1,7 @@
 """SMPL motion -> local channels of bones. Numpy alone.
 
-With C the turn of SMPL's rest space into armature space and B a bone's rest orientation, SMPL's local rotation R about a
-joint is the bone rotation L^T R L with L = C^T B; for an axis-angle vector that is the vector L^T a. The ``root`` bone
+With C the turn of SMPL's rest space into armature space and B a bone's rest orientation, SMPL's local rotation R about
+a joint is the bone rotation L^T R L with L = C^T B; for an axis-angle vector that is the vector L^T a. The ``root`` bone
 carries the ground track: x and y of the pelvis at z = 0, and the heading; the pelvis carries the rest, so that together
 they are exactly SMPL's pelvis.
 """
@@ -22,7 +22,7 @@ _LEAST_TWIST = 0.1
 
 @dataclass
 class BodyChannels:
-    """root_location (T,3) and root_quaternion (T,4); pelvis_location (T,3); quaternions (T,24,4), w x y z, continuous."""
+    """root_location, pelvis_location (T,3); root_quaternion (T,4), quaternions (T,24,4): w x y z, continuous in T."""
 
     root_location: np.ndarray
     root_quaternion: np.ndarray

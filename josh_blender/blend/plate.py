@@ -1,7 +1,7 @@
 """The plate: the video as a movie clip with its lens model, shown behind the camera.
 
-Lens model: Blender's BROWN distorts as OpenCV does, k1 k2 k3 the same and k4 = 0. Its tangential coefficients come in the
-other order and for an image axis that points up: brown_p1 = p2, brown_p2 = -p1. tests/blend/test_lens.py establishes it.
+Lens model: Blender's BROWN distorts as OpenCV does, k1 k2 k3 the same and k4 = 0. Its tangential coefficients come in
+the other order and for an image axis that points up: brown_p1 = p2, brown_p2 = -p1 (tests/blend/test_lens.py).
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import numpy as np
 from ..scene4d.scene import Scene4D
 from .camera import SENSOR
 from .identity import KIND_KEY, SCENE_KEY, mark, scene_identity
-
-
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".bmp", ".webp"}
 

@@ -94,10 +94,9 @@ def rest_shape(body: BodyModel, betas: np.ndarray) -> RestShape:
     return RestShape(vertices + offset, joints + offset, vertex_betas - shift, joint_betas - shift, offset)
 
 
-def _leaf_length(body: BodyModel, index: int, head: np.ndarray, direction: np.ndarray, vertices: np.ndarray) -> float:
+def _vertex_reach(body: BodyModel, index: int, head: np.ndarray, direction: np.ndarray, vertices: np.ndarray) -> float:
     owned = vertices[body.weights[:, index] > 0.5]
-    reach = float(np.max((owned - head) @ direction)) if len(owned) else 0.0
-    return max(reach, _SHORTEST_BONE)
+    return float(np.max((owned - head) @ direction)) if len(owned) else 0.0
 
 
 def rest_skeleton(body: BodyModel, shape: RestShape) -> RestSkeleton:
@@ -111,16 +110,17 @@ def rest_skeleton(body: BodyModel, shape: RestShape) -> RestSkeleton:
     tails = np.empty_like(heads)
     z_axes = np.empty_like(heads)
     for index, name in enumerate(names):
-        children = [child for child, parent in enumerate(parents) if parent == index and child < len(JOINT_NAMES)]
-        if index >= len(JOINT_NAMES):
-            children = [child for child, parent in enumerate(parents) if parent == index]
-        if name in _MAIN_CHILD:
-            children = [names.index(_MAIN_CHILD[name])]
-        if children:
-            tails[index] = heads[children[0]]
-        elif name in _LEAF_DIRECTION:
+        children = [child for child, parent in enumerate(parents) if parent == index]
+        if name in _LEAF_DIRECTION:
             direction = np.array(_LEAF_DIRECTION[name])
-            tails[index] = heads[index] + direction * _leaf_length(body, index, heads[index], direction, shape.vertices)
+            # A hand with fingers ends at its knuckles, other leaves where their vertices end.
+            reach = max(
+                (float((heads[child] - heads[index]) @ direction) for child in children),
+                default=_vertex_reach(body, index, heads[index], direction, shape.vertices),
+            )
+            tails[index] = heads[index] + direction * max(reach, _SHORTEST_BONE)
+        elif children:
+            tails[index] = heads[names.index(_MAIN_CHILD[name]) if name in _MAIN_CHILD else children[0]]
         else:
             # The last bone of a finger goes on as the one before it.
             along = heads[index] - heads[parents[index]]

@@ -1,0 +1,25 @@
+"""Set-up for tests under a bpy environment. Without bpy every module here skips and says so."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
+
+# Blender reads this when bpy is imported: the tests never see nor change a user's settings.
+os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="josh4d-blender-")
+
+
+@pytest.fixture
+def empty_file():
+    """An empty file with factory settings; gives ``bpy.context``."""
+    import bpy
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    return bpy.context
