@@ -1,0 +1,368 @@
+"""From the results of the stages to a problem: tensors, associations, and which unknowns are free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from ...scene4d.body import BodyModel
+from ...scene4d.camera import undistort_normalized
+from ...scene4d.conventions import CONTACT_REGIONS, JOINT_COUNT
+from ...scene4d.rotations import matrix_from_axis_angle
+from ..fit.landmarks import landmark_map
+from ..results import PersonFit, SceneResult, Track
+from .body_points import BodyPoints, body_points, pose
+from .problem import Observations, PersonProblem, Problem, StaticPairs, Surfaces
+from .region_points import FOOT_REGIONS, region_mix
+from .scale import ray_votes
+from .settings import SolverSettings
+from .state import Body, Cameras, Layout, State, interpolation
+from .surfaces import DepthCloud, Support, find_support
+
+Array = NDArray[Any]
+
+#: A region touches the scene where its probability is at least this.
+CONTACT_LEAST = 0.5
+#: Sightings of scene points that a free camera needs.
+_LEAST_OBSERVATIONS = 200
+_LEAST_DEPTH_MATCHES = 20
+
+
+def tensor(array: ArrayLike) -> Tensor:
+    """float64, for everything the solver computes with."""
+    return torch.as_tensor(np.array(array, dtype=np.float64))
+
+
+def undistort_pixels(pixels: Array, intrinsics: Array, distortion: Array) -> Array:
+    """Pixels (...,2) of the undistorted image with the same intrinsics (...,4)."""
+    k = np.asarray(intrinsics, np.float64)
+    xy = (np.asarray(pixels, np.float64) - k[..., 2:]) / k[..., :2]
+    return np.asarray(undistort_normalized(xy, distortion) * k[..., :2] + k[..., 2:])
+
+
+@dataclass(frozen=True)
+class BodyMap:
+    """Which points of the body the solver follows: landmarks (numbers among MediaPipe's 33), the pelvis, regions."""
+
+    landmark: Array
+    spread: Array
+    vertex_mix: Array
+    joint_mix: Array
+    region_present: Array
+
+    @property
+    def pelvis_row(self) -> int:
+        return len(self.landmark)
+
+    def region_row(self, region: int) -> int:
+        """Row of a contact region's point."""
+        return len(self.landmark) + 1 + region
+
+
+def body_map(model: BodyModel) -> BodyMap:
+    """The points of this body model."""
+    seen = landmark_map(model)
+    regions = region_mix(model)
+    pelvis = np.zeros((1, JOINT_COUNT))
+    pelvis[0, 0] = 1.0
+    return BodyMap(
+        seen.index,
+        seen.spread,
+        np.concatenate([seen.vertex_weights, np.zeros((1, seen.vertex_weights.shape[1])), regions]),
+        np.concatenate([seen.joint_weights, pelvis, np.zeros((len(regions), JOINT_COUNT))]),
+        np.any(regions != 0.0, axis=1),
+    )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A person as the stages left them, with the points of their body: fit, track, contact (T,R), time (T,)."""
+
+    fit: PersonFit
+    track: Track
+    contact: Array
+    time: Array
+    points: BodyPoints
+    body: Body
+    map: BodyMap
+
+
+def make_figure(
+    model: BodyModel, points_of: BodyMap, fit: PersonFit, track: Track, contact: Array, time: Array
+) -> Figure:
+    """Gathers one person; track and contact are cut to the frames of the fit."""
+    place = np.searchsorted(track.index, fit.index)
+    cut = replace(
+        track,
+        index=track.index[place],
+        box=track.box[place],
+        landmarks=track.landmarks[place],
+        visibility=track.visibility[place],
+        world_landmarks=track.world_landmarks[place],
+        detected=track.detected[place],
+        overlap=track.overlap[place],
+    )
+    betas = np.asarray(fit.betas, np.float64)[: model.shapedirs.shape[-1]]
+    rotation = matrix_from_axis_angle(np.asarray(fit.poses, np.float64).reshape(-1, JOINT_COUNT, 3))
+    body = Body(tensor(rotation), tensor(fit.trans), tensor(betas))
+    points = body_points(model, points_of.vertex_mix, points_of.joint_mix, len(betas))
+    return Figure(fit, cut, np.asarray(contact, np.float64), time[fit.index], points, body, points_of)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The scene as contacts see it: up (3,) unit, ground plane (4,) or (0,), and the depth maps' points."""
+
+    up: Array
+    ground: Array
+    clouds: list[DepthCloud]
+
+
+@dataclass(frozen=True)
+class Touches:
+    """Feet in contact: N rows of (frame of the person, region), the sole (N,3) in camera axes, weight (N,)."""
+
+    frame: Array
+    region: Array
+    sole: Array
+    weight: Array
+
+
+def foot_touches(figure: Figure, body: Body) -> Touches:
+    """Every frame and foot region in contact, with the body as it is now."""
+    points = pose(figure.points, body.rotation, body.trans, body.betas).points.numpy()
+    feet = np.array([CONTACT_REGIONS.index(name) for name in FOOT_REGIONS])
+    probability = figure.contact[:, feet] * (figure.fit.confidence > 0.0)[:, None]
+    frame, foot = np.nonzero(probability >= CONTACT_LEAST)
+    region = feet[foot]
+    sole = points[frame, figure.map.region_row(0) + region]
+    return Touches(frame, region, sole, probability[frame, foot] * figure.fit.confidence[frame])
+
+
+def lower_foot_touches(figure: Figure, body: Body, up_camera: Array) -> Touches:
+    """The lowest foot region of every frame as if it stood; up_camera (T,3) is the upward direction in each camera."""
+    points = pose(figure.points, body.rotation, body.trans, body.betas).points.numpy()
+    feet = np.array([CONTACT_REGIONS.index(name) for name in FOOT_REGIONS])
+    soles = points[:, figure.map.region_row(0) + feet]
+    lowest = np.argmin(np.einsum("tfi,ti->tf", soles, up_camera), axis=1)
+    frame = np.arange(len(points))
+    return Touches(frame, feet[lowest], soles[frame, lowest], np.asarray(figure.fit.confidence, np.float64))
+
+
+def support_of(
+    figure: Figure, touches: Touches, rotation: Array, centre: Array, scale: float | None, place: Place
+) -> Support:
+    """Surfaces under the touches; ``scale`` None: the ground plane along the ray, wherever the body's metres end."""
+    index = figure.fit.index[touches.frame]
+    turn, origin = rotation[index], centre[index]
+    if scale is not None:
+        spot = origin + np.einsum("nij,nj->ni", turn, touches.sole) / scale
+        return find_support(spot, index, scale, place.up, place.ground, place.clouds)
+    normal = np.broadcast_to(place.up, (len(index), 3))
+    point = -place.ground[3] * normal if len(place.ground) else np.zeros((len(index), 3))
+    weight = np.full(len(index), float(len(place.ground) > 0))
+    return Support(point, normal.copy(), np.full(len(index), -1), np.zeros((len(index), 3)), weight)
+
+
+def touch_votes(
+    figure: Figure, touches: Touches, support: Support, rotation: Array, centre: Array
+) -> tuple[Array, Array]:
+    """Votes (log scale, weight) of the touches on these surfaces."""
+    index = figure.fit.index[touches.frame]
+    value, weight = ray_votes(touches.sole, rotation[index], centre[index], support.point, support.normal)
+    return value, weight * support.weight * touches.weight
+
+
+# --- the problem -----------------------------------------------------------------------------------------------------
+
+
+def camera_state(scene: SceneResult, log_scale: float) -> Cameras:
+    """The cameras of stage 3."""
+    matrix = np.asarray(scene.world_from_camera, np.float64)
+    keyframe = torch.as_tensor(np.asarray(scene.keyframe, np.int64))
+    left, right, share = interpolation(keyframe, len(matrix))
+    return Cameras(
+        tensor(matrix[:, :3, :3]),
+        tensor(matrix[:, :3, 3]),
+        tensor(scene.intrinsics),
+        left,
+        right,
+        share,
+        tensor(log_scale),
+        tensor(0.0),
+    )
+
+
+def person_problem(
+    figure: Figure, scene: SceneResult, model: BodyModel, height_known: bool, settings: SolverSettings
+) -> PersonProblem:
+    """Measurements and priors of a person; surfaces are empty until `with_surfaces`."""
+    index = figure.fit.index
+    intrinsics = np.asarray(scene.intrinsics)[index]
+    count = len(figure.map.landmark)
+    pixel = undistort_pixels(
+        figure.track.landmarks[:, figure.map.landmark], intrinsics[:, None], np.asarray(scene.distortion)
+    )
+    depth = np.maximum(np.asarray(figure.fit.trans, np.float64)[:, 2], 0.2)
+    size = settings.landmark * intrinsics[:, 0] / depth
+    sigma = np.maximum(size[:, None] * figure.map.spread[None], settings.landmark_floor_px)
+    confidence = np.asarray(figure.track.visibility, np.float64)[:, figure.map.landmark]
+    confidence = confidence * figure.track.detected[:, None] * np.asarray(figure.fit.confidence, np.float64)[:, None]
+    betas = figure.body.betas.numpy()
+    rest = model.rest_vertices(betas)[:, 1]
+    top, bottom = int(np.argmax(rest)), int(np.argmin(rest))
+    dirs = (model.shapedirs[top, 1] - model.shapedirs[bottom, 1])[: len(betas)]
+    height_rest = float(model.v_template[top, 1] - model.v_template[bottom, 1])
+    nothing = torch.zeros(0, dtype=torch.int64)
+    no_surfaces = Surfaces(nothing, nothing, tensor(np.zeros((0, 3))), tensor(np.zeros((0, 3))), nothing,
+                           tensor(np.zeros((0, 3))), tensor(np.zeros(0)))  # fmt: skip
+    assert count == pixel.shape[1]
+    return PersonProblem(
+        torch.as_tensor(index.astype(np.int64)),
+        tensor(figure.time),
+        figure.points,
+        tensor(np.nan_to_num(pixel)),
+        tensor(np.where(np.isfinite(pixel).all(-1), confidence, 0.0)),
+        tensor(sigma),
+        figure.body,
+        no_surfaces,
+        static_pairs(figure),
+        height_rest,
+        tensor(dirs),
+        float(rest[top] - rest[bottom]),
+        settings.height_known if height_known else settings.height_unknown,
+    )
+
+
+def static_pairs(figure: Figure) -> StaticPairs:
+    """Neighbouring frames on which a region is in contact on both."""
+    probability = figure.contact * figure.map.region_present
+    both = np.minimum(probability[:-1], probability[1:])
+    frame, region = np.nonzero(both >= CONTACT_LEAST)
+    weight = both[frame, region] * np.minimum(figure.fit.confidence[frame], figure.fit.confidence[frame + 1])
+    return StaticPairs(
+        torch.as_tensor(figure.map.region_row(0) + region),
+        torch.as_tensor(frame),
+        torch.as_tensor(frame + 1),
+        tensor(figure.time[frame + 1] - figure.time[frame]),
+        tensor(weight),
+    )
+
+
+def with_surfaces(person: PersonProblem, figure: Figure, touches: Touches, support: Support) -> PersonProblem:
+    """The person with the surfaces under their feet (those of weight 0 left out)."""
+    kept = support.weight > 0.0
+    surfaces = Surfaces(
+        torch.as_tensor(figure.map.region_row(0) + touches.region[kept]),
+        torch.as_tensor(touches.frame[kept]),
+        tensor(support.point[kept]),
+        tensor(support.normal[kept]),
+        torch.as_tensor(support.depth[kept].astype(np.int64)),
+        tensor(support.view[kept]),
+        tensor(support.weight[kept] * touches.weight[kept]),
+    )
+    return replace(person, surfaces=surfaces)
+
+
+def observations(scene: SceneResult, most_points: int) -> tuple[Observations, Array]:
+    """The sightings of the points with the longest tracks, and which points those are (P,) rows of ``scene.points``."""
+    point = np.asarray(scene.observation_point, np.int64)
+    keyframe = np.asarray(scene.observation_keyframe, np.int64)
+    length = np.bincount(point, minlength=len(scene.points))
+    chosen = np.argsort(-length, kind="stable")[:most_points]
+    chosen = np.sort(chosen[length[chosen] >= 2])
+    new_number = np.full(len(scene.points), -1)
+    new_number[chosen] = np.arange(len(chosen))
+    kept = np.flatnonzero(new_number[point] >= 0)
+    kept = kept[np.argsort(new_number[point[kept]], kind="stable")]
+    number = new_number[point[kept]]
+    frame = np.asarray(scene.keyframe, np.int64)[keyframe[kept]]
+    pixel = undistort_pixels(
+        np.asarray(scene.observation_pixel)[kept], np.asarray(scene.intrinsics)[frame], np.asarray(scene.distortion)
+    )
+    counts = np.bincount(number, minlength=len(chosen))
+    starts = np.cumsum(counts) - counts
+    repeats = counts[number]
+    first = np.repeat(np.arange(len(kept)), repeats)
+    within = np.arange(len(first)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    second = np.repeat(starts[number], repeats) + within
+    seen = Observations(
+        torch.as_tensor(frame),
+        torch.as_tensor(keyframe[kept]),
+        torch.as_tensor(number),
+        tensor(pixel.reshape(-1, 2)),
+        torch.as_tensor(first),
+        torch.as_tensor(second),
+    )
+    return seen, chosen
+
+
+def depth_prior(scene: SceneResult, clouds: list[DepthCloud], settings: SolverSettings) -> tuple[Array, Array]:
+    """Log factor (D,) that takes each depth map to the scene points seen near its pixels, and its sigma (D,)."""
+    value, sigma = np.zeros(len(clouds)), np.full(len(clouds), settings.depth_scale)
+    if not len(scene.points):
+        return value, sigma
+    for number, cloud in enumerate(clouds):
+        rotation = np.asarray(scene.world_from_camera)[cloud.frame, :3, :3]
+        own = (cloud.points - cloud.centre) @ rotation
+        there = (np.asarray(scene.points) - cloud.centre) @ rotation
+        there = there[there[:, 2] > 1e-6]
+        # Same viewing direction: compare depths of the nearest ray of the map.
+        gap, match = cKDTree(own[:, :2] / own[:, 2:]).query(there[:, :2] / there[:, 2:], distance_upper_bound=0.004)
+        near = np.isfinite(gap)
+        ratio = np.log(there[near, 2] / own[match[near], 2])
+        ratio = ratio[np.abs(ratio) < 0.2]
+        if len(ratio) >= _LEAST_DEPTH_MATCHES:
+            value[number] = np.median(ratio)
+            spread = 1.4826 * np.median(np.abs(ratio - value[number]))
+            sigma[number] = max(spread / np.sqrt(len(ratio)), 0.2 * settings.depth_scale)
+    return value, sigma
+
+
+def make_problem(
+    scene: SceneResult,
+    figures: list[Figure],
+    people: list[PersonProblem],
+    clouds: list[DepthCloud],
+    log_scale: float,
+    settings: SolverSettings,
+    *,
+    scale_free: bool,
+    cameras_free: bool,
+) -> Problem:
+    """The joint problem at its start."""
+    seen, chosen = observations(scene, settings.points if cameras_free else 0)
+    free_cameras = cameras_free and len(seen.frame) >= _LEAST_OBSERVATIONS and len(scene.keyframe) >= 2
+    if not free_cameras:
+        seen, chosen = observations(scene, 0)
+    prior, sigma = depth_prior(scene, clouds, settings)
+    layout = Layout(len(scene.keyframe), len(clouds), tuple(len(figure.body.betas) for figure in figures))
+    free = torch.ones(layout.size, dtype=torch.bool)
+    free[layout.SCALE] = scale_free
+    free[layout.FOCAL] = free_cameras
+    free[layout.CAMERA : layout.depth_start] = free_cameras
+    # The first key frame stays where it is: the gauge of rotation and place.
+    free[layout.CAMERA : layout.CAMERA + 6] = False
+    state = State(
+        camera_state(scene, log_scale),
+        tuple(figure.body for figure in figures),
+        tensor(np.asarray(scene.points, np.float64).reshape(-1, 3)[chosen]),
+        tensor(prior),
+    )
+    return Problem(
+        torch.as_tensor(np.asarray(scene.keyframe, np.int64)),
+        tuple(people),
+        seen,
+        state,
+        layout,
+        free,
+        tensor(prior),
+        tensor(sigma),
+        float(2.0 * np.max(np.asarray(scene.intrinsics)[0, 2:])),
+    )

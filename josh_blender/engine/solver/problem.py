@@ -1,0 +1,101 @@
+"""What the joint solve is given: measurements, associations and initial values, as tensors.
+
+F frames, K key frames, T frames of one person, L landmarks, P points of a body, M observations of scene points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .body_points import BodyPoints
+from .state import Body, Layout, State
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """What lies under N contacts: row (N,) point of the body, frame (N,) of the person, point (N,3) of the scene in
+    scene units on a plane with normal (N,3) pointing out of the scene, depth (N,) number of the depth map it came from
+    (-1: the ground plane), view (N,3) the camera centre of that depth map, weight (N,) 0..1."""
+
+    row: Tensor
+    frame: Tensor
+    point: Tensor
+    normal: Tensor
+    depth: Tensor
+    view: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class StaticPairs:
+    """N points (row (N,)) in contact on frames first (N,) and second (N,) of the person, span (N,) s apart."""
+
+    row: Tensor
+    first: Tensor
+    second: Tensor
+    span: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class PersonProblem:
+    """One person: index (T,) position of their frames among all frames, time (T,) s.
+
+    The first L points of ``points`` are landmarks, seen at pixel (T,L,2) of the undistorted image with confidence
+    (T,L) and standard deviation sigma (T,L) px; the next is the pelvis. ``initial`` is the estimate of the body.
+    height_dirs (B,) and height_rest: height of the body = rest + dirs . betas; height: what it should be, m, within
+    height_sigma.
+    """
+
+    index: Tensor
+    time: Tensor
+    points: BodyPoints
+    pixel: Tensor
+    confidence: Tensor
+    sigma: Tensor
+    initial: Body
+    surfaces: Surfaces
+    static: StaticPairs
+    height_rest: float
+    height_dirs: Tensor
+    height: float
+    height_sigma: float
+
+    @property
+    def landmarks(self) -> int:
+        return int(self.pixel.shape[1])
+
+
+@dataclass(frozen=True)
+class Observations:
+    """M sightings of scene points: frame (M,), keyframe (M,), point (M,), pixel (M,2) of the undistorted image.
+
+    first, second (Q,): all ordered pairs of sightings of the same point (with itself), for the Schur complement.
+    """
+
+    frame: Tensor
+    keyframe: Tensor
+    point: Tensor
+    pixel: Tensor
+    first: Tensor
+    second: Tensor
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything fixed while solving. keyframe (K,) frame positions; free (Z,) which border columns may move.
+
+    depth_prior (D,): log scale of each depth map against the scene points and its sigma depth_sigma (D,).
+    """
+
+    keyframe: Tensor
+    people: tuple[PersonProblem, ...]
+    observations: Observations
+    initial: State
+    layout: Layout
+    free: Tensor
+    depth_prior: Tensor
+    depth_sigma: Tensor
+    image_long_side: float

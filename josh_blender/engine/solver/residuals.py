@@ -1,0 +1,329 @@
+"""The residual blocks of the people: landmarks, contact scale, contact static, smoothness and priors.
+
+Each block is a class with two methods: ``groups`` (residuals of a state, divided by their sigma, as (N,G,g)) and
+``rows`` (the same, linearised). Points of a body are computed once per state (`Moment`) and shared.
+Camera axes of a frame: x_c. World: x_w = s C + R x_c with s metres per scene unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from . import so3
+from .body_points import BODY_SIZE, PosedPoints, pose, pose_jacobian, shape_jacobian
+from .problem import PersonProblem
+from .robust import Kernel
+from .rows import DiagonalRows, Rows
+from .settings import SolverSettings
+from .state import Body, Cameras, Layout, State
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One person at one state. Jacobians by the body (T,P,3,75) and by the betas (T,P,3,B) where asked for."""
+
+    person: PersonProblem
+    number: int
+    cameras: Cameras
+    body: Body
+    posed: PosedPoints
+    by_body: Tensor | None
+    by_betas: Tensor | None
+
+
+def moment(person: PersonProblem, number: int, state: State, jacobians: bool) -> Moment:
+    """The person's points at this state."""
+    body = state.bodies[number]
+    posed = pose(person.points, body.rotation, body.trans, body.betas)
+    by_body = pose_jacobian(person.points, posed) if jacobians else None
+    by_betas = shape_jacobian(person.points, posed) if jacobians else None
+    return Moment(person, number, state.cameras, body, posed, by_body, by_betas)
+
+
+class Residual(Protocol):
+    """A residual block of one person."""
+
+    name: str
+    kernel: Kernel
+
+    def groups(self, at: Moment) -> Tensor: ...
+
+    def confidence(self, at: Moment) -> Tensor: ...
+
+    def rows(self, at: Moment, layout: Layout) -> Rows: ...
+
+
+# --- points in the world ---------------------------------------------------------------------------------------------
+
+
+def world_points(at: Moment, frame: Tensor, row: Tensor) -> Tensor:
+    """x_w (N,3) of body points on frames of the person."""
+    cameras, index = at.cameras, at.person.index[frame]
+    point = at.posed.points[frame, row]
+    return cameras.scale * cameras.centre[index] + (cameras.rotation[index] @ point[..., None])[..., 0]
+
+
+def world_jacobian(at: Moment, layout: Layout, frame: Tensor, row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """d x_w / d body (N,3,75), the border's columns (N,C) and d x_w / d border (N,3,C)."""
+    assert at.by_body is not None and at.by_betas is not None
+    cameras, index = at.cameras, at.person.index[frame]
+    turn = cameras.rotation[index]
+    point = at.posed.points[frame, row]
+    by_body = turn @ at.by_body[frame, row]
+    by_scale = cameras.scale * cameras.centre[index]
+    # The camera turns and shifts in its own axes: dx_w = R (phi x x_c) + s R tau.
+    by_camera = torch.cat([-turn @ so3.hat(point), cameras.scale * turn], -1)
+    share = cameras.share[index][:, None, None]
+    by_betas = turn @ at.by_betas[frame, row]
+    border = torch.cat([by_scale[..., None], (1.0 - share) * by_camera, share * by_camera, by_betas], -1)
+    six = torch.arange(6, device=frame.device)
+    count = len(frame)
+    columns = torch.cat(
+        [
+            torch.full((count, 1), layout.SCALE, device=frame.device),
+            layout.CAMERA + 6 * cameras.left[index][:, None] + six,
+            layout.CAMERA + 6 * cameras.right[index][:, None] + six,
+            (layout.betas_start(at.number) + torch.arange(by_betas.shape[-1], device=frame.device)).expand(count, -1),
+        ],
+        -1,
+    )
+    return by_body, columns, border
+
+
+# --- the terms -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Landmarks project where they were seen: proj(K, x_c) - u."""
+
+    kernel: Kernel
+    name: str = "landmarks"
+
+    def _points(self, at: Moment) -> Tensor:
+        return at.posed.points[:, : at.person.landmarks]
+
+    def groups(self, at: Moment) -> Tensor:
+        point = self._points(at)
+        index = at.person.index
+        depth = point[..., 2:].clamp(min=0.05)
+        centre = at.cameras.intrinsics[index, None, 2:]
+        pixel = at.cameras.focal[index, None] * point[..., :2] / depth + centre
+        return (pixel - at.person.pixel) / at.person.sigma[..., None]
+
+    def confidence(self, at: Moment) -> Tensor:
+        return at.person.confidence
+
+    def rows(self, at: Moment, layout: Layout) -> Rows:
+        assert at.by_body is not None and at.by_betas is not None
+        count = at.person.landmarks
+        point = self._points(at)
+        depth = point[..., 2:].clamp(min=0.05)
+        focal = at.cameras.focal[at.person.index, None] / at.person.sigma[..., None]
+        by_point = point.new_zeros(*point.shape[:2], 2, 3)
+        scaled = focal / depth
+        by_point[..., 0, 0], by_point[..., 1, 1] = scaled[..., 0], scaled[..., 1]
+        by_point[..., 2] = -scaled * point[..., :2] / depth
+        by_focal = (scaled * point[..., :2])[..., None]
+        border = torch.cat([by_focal, by_point @ at.by_betas[:, :count]], -1)
+        first = layout.betas_start(at.number)
+        columns = torch.cat([torch.tensor([layout.FOCAL]), first + torch.arange(border.shape[-1] - 1)])
+        frames = torch.arange(len(point))
+        return Rows(
+            self.groups(at),
+            torch.empty(0),
+            [(frames, by_point @ at.by_body[:, :count])],
+            columns.expand(len(point), -1),
+            border,
+        )
+
+
+@dataclass(frozen=True)
+class ContactScale:
+    """L_c1: a point in contact lies on the local plane of the scene: n . (x_w - s X)."""
+
+    kernel: Kernel
+    sigma: float
+    name: str = "contact_scale"
+
+    def _surface(self, at: Moment, depth: Tensor) -> Tensor:
+        surfaces = at.person.surfaces
+        if not len(depth):
+            return surfaces.point
+        factor = torch.where(surfaces.depth >= 0, depth[surfaces.depth.clamp(min=0)].exp(), 1.0)[:, None]
+        return surfaces.view + factor * (surfaces.point - surfaces.view)
+
+    def groups_at(self, at: Moment, depth: Tensor) -> Tensor:
+        surfaces = at.person.surfaces
+        gap = world_points(at, surfaces.frame, surfaces.row) - at.cameras.scale * self._surface(at, depth)
+        return ((gap * surfaces.normal).sum(-1) / self.sigma)[:, None, None]
+
+    def confidence(self, at: Moment) -> Tensor:
+        return at.person.surfaces.weight[:, None]
+
+    def rows_at(self, at: Moment, layout: Layout, depth: Tensor) -> Rows:
+        surfaces = at.person.surfaces
+        by_body, columns, border = world_jacobian(at, layout, surfaces.frame, surfaces.row)
+        normal = surfaces.normal[:, None] / self.sigma
+        surface = self._surface(at, depth)
+        border = (normal @ border)[:, None]
+        border[:, 0, 0, 0] -= at.cameras.scale * (surfaces.normal * surface).sum(-1) / self.sigma
+        seen = surfaces.depth >= 0
+        by_depth = -at.cameras.scale * (surfaces.normal * (surface - surfaces.view)).sum(-1) / self.sigma
+        by_depth = torch.where(seen, by_depth, 0.0)
+        columns = torch.cat([columns, (layout.depth_start + surfaces.depth.clamp(min=0))[:, None]], -1)
+        columns = torch.where(columns < layout.size, columns, 0)
+        border = torch.cat([border, by_depth[:, None, None, None]], -1)
+        return Rows(
+            self.groups_at(at, depth), torch.empty(0), [(surfaces.frame, (normal @ by_body)[:, None])], columns, border
+        )
+
+
+@dataclass(frozen=True)
+class ContactStatic:
+    """L_c2: a point that stays in contact does not move in the world: (x_w(t') - x_w(t)) / (t' - t)."""
+
+    kernel: Kernel
+    speed: float
+    name: str = "contact_static"
+
+    def groups(self, at: Moment) -> Tensor:
+        pairs = at.person.static
+        move = world_points(at, pairs.second, pairs.row) - world_points(at, pairs.first, pairs.row)
+        return (move / (self.speed * pairs.span)[:, None])[:, None]
+
+    def confidence(self, at: Moment) -> Tensor:
+        return at.person.static.weight[:, None]
+
+    def rows(self, at: Moment, layout: Layout) -> Rows:
+        pairs = at.person.static
+        scale = 1.0 / (self.speed * pairs.span)[:, None, None]
+        before, columns_before, border_before = world_jacobian(at, layout, pairs.first, pairs.row)
+        after, columns_after, border_after = world_jacobian(at, layout, pairs.second, pairs.row)
+        return Rows(
+            self.groups(at),
+            torch.empty(0),
+            [(pairs.first, (-scale * before)[:, None]), (pairs.second, (scale * after)[:, None])],
+            torch.cat([columns_before, columns_after], -1),
+            torch.cat([-scale * border_before, scale * border_after], -1)[:, None],
+        )
+
+
+def second_difference(time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Coefficients (T-2,) each of the acceleration at the middle of three unevenly spaced times."""
+    before, after = time[1:-1] - time[:-2], time[2:] - time[1:-1]
+    mean = 0.5 * (before + after)
+    return 1.0 / (before * mean), -(1.0 / before + 1.0 / after) / mean, 1.0 / (after * mean)
+
+
+@dataclass(frozen=True)
+class RootSmooth:
+    """The pelvis accelerates in the world like a person, in m/s^2 whatever the frame rate."""
+
+    kernel: Kernel
+    sigma: float
+    name: str = "smooth_root"
+
+    def _frames(self, at: Moment) -> list[Tensor]:
+        count = max(len(at.person.index) - 2, 0)
+        return [torch.arange(count) + shift for shift in range(3)]
+
+    def groups(self, at: Moment) -> Tensor:
+        frames = self._frames(at)
+        if not len(frames[0]):
+            return at.person.time.new_zeros(0, 1, 3)
+        row = torch.full_like(frames[0], at.person.landmarks)
+        total = at.person.time.new_zeros(len(row), 3)
+        for frame, factor in zip(frames, second_difference(at.person.time), strict=True):
+            total = total + factor[:, None] * world_points(at, frame, row)
+        return (total / self.sigma)[:, None]
+
+    def confidence(self, at: Moment) -> Tensor:
+        return at.person.time.new_ones(max(len(at.person.index) - 2, 0), 1)
+
+    def rows(self, at: Moment, layout: Layout) -> Rows:
+        frames = self._frames(at)
+        if not len(frames[0]):
+            return Rows(self.groups(at), torch.empty(0))
+        row = torch.full_like(frames[0], at.person.landmarks)
+        bodies, columns, borders = [], [], []
+        for frame, factor in zip(frames, second_difference(at.person.time), strict=True):
+            by_body, column, border = world_jacobian(at, layout, frame, row)
+            scale = (factor / self.sigma)[:, None, None]
+            bodies.append((frame, (scale * by_body)[:, None]))
+            columns.append(column)
+            borders.append(scale * border)
+        return Rows(self.groups(at), torch.empty(0), bodies, torch.cat(columns, -1), torch.cat(borders, -1)[:, None])
+
+
+# --- terms with a diagonal Jacobian ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BodyPrior:
+    """L_p: the body stays near its estimate: root in its camera (sideways m, depth as a share), joints in degrees.
+
+    The residual of a joint is log(R0' R). Its exact Jacobian is the inverse right Jacobian of SO(3), whose transpose
+    leaves the residual itself unchanged: the gradient with the identity in its place is exact.
+    """
+
+    settings: SolverSettings
+    name: str = "prior_body"
+
+    def values(self, at: Moment) -> Tensor:
+        initial = at.person.initial
+        settings = self.settings
+        depth = initial.trans[:, 2:].clamp(min=0.1)
+        side = torch.full_like(depth, settings.root_side)
+        place = (at.body.trans - initial.trans) / torch.cat([side, side, settings.root_depth * depth], -1)
+        turn = so3.log(initial.rotation.transpose(-1, -2) @ at.body.rotation)
+        return torch.cat([place, turn.flatten(1) / torch.deg2rad(turn.new_tensor(settings.pose_degrees))], -1)
+
+    def diagonal(self, at: Moment) -> DiagonalRows:
+        values = self.values(at)
+        depth = at.person.initial.trans[:, 2].clamp(min=0.1)
+        slope = values.new_full(
+            (len(values), BODY_SIZE), float(1.0 / torch.deg2rad(values.new_tensor(self.settings.pose_degrees)))
+        )
+        slope[:, :2] = 1.0 / self.settings.root_side
+        slope[:, 2] = 1.0 / (self.settings.root_depth * depth)
+        return DiagonalRows(values, torch.ones_like(values), [(torch.arange(len(values)), slope)])
+
+
+@dataclass(frozen=True)
+class TurnSmooth:
+    """Joints accelerate like a person's, in rad/s^2: difference of the rates of turn before and after a frame.
+
+    With the rates w = log(R_t' R_t+1) / dt, the Jacobian by the local turns is the identity up to half the turn
+    between neighbouring frames, which is taken as zero. The root turns in the world: its camera's turn is included in
+    the value and left out of the Jacobian, as cameras are held by thousands of scene points.
+    """
+
+    sigma: float
+    name: str = "smooth_turn"
+
+    def values(self, at: Moment) -> Tensor:
+        rotation, time = at.body.rotation, at.person.time
+        if len(time) < 3:
+            return time.new_zeros(0, BODY_SIZE)
+        world = at.cameras.rotation[at.person.index] @ rotation[:, 0]
+        rotation = torch.cat([world[:, None], rotation[:, 1:]], 1)
+        span = time[1:] - time[:-1]
+        rate = so3.log(rotation[:-1].transpose(-1, -2) @ rotation[1:]) / span[:, None, None]
+        change = (rate[1:] - rate[:-1]) / (0.5 * (span[1:] + span[:-1]))[:, None, None]
+        return torch.cat([time.new_zeros(len(change), 3), change.flatten(1)], -1) / self.sigma
+
+    def diagonal(self, at: Moment) -> DiagonalRows:
+        values = self.values(at)
+        if not len(values):
+            return DiagonalRows(values, values, [])
+        slopes = []
+        for shift, factor in enumerate(second_difference(at.person.time)):
+            slope = (factor / self.sigma)[:, None].expand(-1, BODY_SIZE).clone()
+            slope[:, :3] = 0.0
+            slopes.append((torch.arange(len(values)) + shift, slope))
+        return DiagonalRows(values, torch.ones_like(values), slopes)

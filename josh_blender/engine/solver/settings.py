@@ -1,0 +1,39 @@
+"""Every weight of the joint solve in one place. Residuals are divided by these sigmas before they are squared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """Sigmas and limits of the joint solve (docs/solver.md gives the equations).
+
+    correspondence_px: L_2D of scene points, px of an image 512 px long. landmark: share of the person's size on the
+    image (focal / distance, px per metre of body), so 0.01 is 1 cm seen square on; landmark_floor_px: at least this.
+    contact: distance of a sole to the surface under it, m (L_c1). static: speed of a point in contact, m/s (L_c2).
+    root_side, root_depth: the body's place against its estimate, m and share of its depth; pose_degrees, betas:
+    likewise (L_p). height_known, height_unknown: the body's height, m. acceleration: of the pelvis in the world, m/s^2;
+    turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points, relative.
+    """
+
+    correspondence_px: float = 1.0
+    landmark: float = 0.012
+    landmark_floor_px: float = 1.0
+    contact: float = 0.02
+    static: float = 0.06
+    root_side: float = 0.05
+    root_depth: float = 0.3
+    pose_degrees: float = 10.0
+    betas: float = 0.2
+    height_known: float = 0.001
+    height_unknown: float = 0.04
+    acceleration: float = 4.0
+    turn_acceleration: float = 60.0
+    depth_scale: float = 0.01
+    camera_degrees: float = 0.5
+    camera_share: float = 0.02
+    iterations: int = 12
+    rounds: int = 2
+    tolerance: float = 1e-3
+    points: int = 3000

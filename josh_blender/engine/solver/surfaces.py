@@ -1,0 +1,125 @@
+"""What the scene is under a contact: a local level of its depth maps, or the ground plane.
+
+A foot hides the ground it stands on, and soles meet the ground at a grazing angle, so no single pixel is trusted. Scene
+points around the place where the body says its sole is give a height above the ground plane (median of those near that
+height); where they agree with the plane, the plane is used; where there are none, the plane too, if it is near.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ...scene4d.camera import transform, unproject
+from ..results import FramesResult, SceneResult
+
+Array = NDArray[Any]
+
+#: Metres: how far around a sole points are asked, how far their height may be off, how near is "on the plane".
+_RADIUS = 0.3
+_LEVEL = 0.12
+_SNAP = 0.04
+#: Metres: a local level may be this uneven, and the plane this far from a sole that no point supports.
+_UNEVEN = 0.04
+_PLANE_REACH = 0.15
+_LEAST_POINTS = 12
+_LEAST_CONFIDENCE = 0.3
+_MOST_POINTS = 20_000
+
+
+@dataclass(frozen=True)
+class DepthCloud:
+    """Points (N,3) of one depth map in scene units, its camera centre (3,), its frame and a search tree."""
+
+    frame: int
+    centre: Array
+    points: Array
+    tree: Any
+
+
+@dataclass(frozen=True)
+class Support:
+    """The surface under N contacts in scene units: point (N,3), normal (N,3), depth (N,) number of the depth cloud or
+    -1, view (N,3) its camera centre, weight (N,) 0 where nothing was found."""
+
+    point: Array
+    normal: Array
+    depth: Array
+    view: Array
+    weight: Array
+
+
+def read_depth_clouds(frames: FramesResult, scene: SceneResult, folder: Path) -> list[DepthCloud]:
+    """Confident points of every depth map, thinned evenly; maps that are missing are left out."""
+    clouds = []
+    for position in np.asarray(scene.depth_index, dtype=int):
+        path = folder / scene.depth_folder / f"{int(frames.frame[position]):06d}.npz"
+        if not path.is_file():
+            continue
+        with np.load(path, allow_pickle=False) as data:
+            depth = data["depth"].astype(np.float64)
+            confidence, intrinsics = data["confidence"], data["intrinsics"]
+        good = (depth > 0.0) & (confidence >= _LEAST_CONFIDENCE)
+        rows, columns = np.nonzero(good)
+        stride = max(1, len(rows) // _MOST_POINTS)
+        rows, columns = rows[::stride], columns[::stride]
+        if len(rows) < _LEAST_POINTS:
+            continue
+        rays = unproject(np.stack([columns + 0.5, rows + 0.5], -1), intrinsics)
+        matrix = scene.world_from_camera[position]
+        points = transform(matrix, rays * depth[rows, columns, None])
+        clouds.append(DepthCloud(int(position), matrix[:3, 3].copy(), points, cKDTree(points)))
+    return clouds
+
+
+def find_support(
+    place: Array, frame: Array, scale: float, up: Array, plane: Array, clouds: list[DepthCloud]
+) -> Support:
+    """The surface under soles at place (N,3) (scene units) on frames (N,); scale in metres per scene unit.
+
+    up (3,) unit; plane (4,) the ground n.x + d = 0 with n = up, or shape (0,) where there is none.
+    """
+    count = len(place)
+    height_of_plane = -float(plane[3]) if len(plane) else 0.0
+    normal = np.broadcast_to(up, (count, 3)).copy()
+    depth = np.full(count, -1)
+    view = np.zeros((count, 3))
+    weight = np.zeros(count)
+    height = place @ up
+    level = np.full(count, height_of_plane)
+    near_plane = len(plane) > 0
+    cloud_frames = np.array([cloud.frame for cloud in clouds])
+    for row in range(count):
+        found = _local_level(place[row], height[row], scale, up, clouds, cloud_frames, int(frame[row]))
+        off_plane = abs(height[row] - height_of_plane) * scale
+        if found is not None and not (near_plane and abs(found[0] - height_of_plane) * scale < _SNAP):
+            level[row], depth[row] = found
+            view[row] = clouds[found[1]].centre
+            weight[row] = 1.0
+        elif near_plane and (found is not None or off_plane < _PLANE_REACH):
+            weight[row] = 1.0
+    point = place + (level - height)[:, None] * up
+    return Support(point, normal, depth, view, weight)
+
+
+def _local_level(
+    place: Array, height: float, scale: float, up: Array, clouds: list[DepthCloud], frames: Array, frame: int
+) -> tuple[float, int] | None:
+    for number in np.argsort(np.abs(frames - frame), kind="stable")[:2]:
+        cloud = clouds[number]
+        near = cloud.tree.query_ball_point(place, _RADIUS / scale)
+        if len(near) < _LEAST_POINTS:
+            continue
+        heights = cloud.points[near] @ up
+        heights = heights[np.abs(heights - height) * scale < _LEVEL]
+        if len(heights) < _LEAST_POINTS:
+            continue
+        middle = float(np.median(heights))
+        if np.median(np.abs(heights - middle)) * scale < _UNEVEN:
+            return middle, int(number)
+    return None

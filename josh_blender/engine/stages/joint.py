@@ -1,0 +1,347 @@
+"""Stage 6: people, cameras and place in one metric world. docs/solver.md explains the mathematics.
+
+First the scale in closed form, then Levenberg-Marquardt over scale, cameras, scene points, shapes and every frame of
+every reliable person, with the surfaces under the feet found again between rounds. People whose track is uncertain are
+placed afterwards in the finished world; they never vote and never pull.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...scene4d.body import BodyModel, load_body, load_default_body
+from ...scene4d.rotations import axis_angle_from_matrix
+from ..results import (
+    BodiesResult,
+    ContactResult,
+    FramesResult,
+    JointResult,
+    PeopleResult,
+    PersonWorld,
+    SceneResult,
+)
+from ..solver import build, levenberg
+from ..solver.body_points import pose
+from ..solver.build import Figure, Place, Touches
+from ..solver.scale import ScaleEstimate, Votes, combine_votes, smooth_motion_scale
+from ..solver.settings import SolverSettings
+from ..solver.state import State
+from ..solver.surfaces import read_depth_clouds
+from ..solver.upright import mean_direction
+
+Array = NDArray[Any]
+
+#: Relative standard deviation of adult height in a mixed population; of a height that the user gives.
+_POPULATION_SIGMA = 0.05
+_HEIGHT_SIGMA = 0.006
+#: Residuals are correlated along time and between landmarks: about this many count as one.
+_CORRELATION = 20.0
+_LEAST_VOTES = 5
+_SCALE_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class JointSettings:
+    """``backend``: "lm", the solver of this project. ``body``: the body file of stage 4 (None: the shipped body)."""
+
+    backend: str = "lm"
+    device: str = "cpu"
+    body: Path | None = None
+    solver: SolverSettings = field(default_factory=SolverSettings)
+
+
+@dataclass(frozen=True)
+class StartScale:
+    """Where the solve begins, and what is known about it."""
+
+    log_scale: float
+    sigma: float
+    source: str
+    votes: dict[str, Any]
+    warnings: list[str]
+
+
+def run_joint(
+    frames: FramesResult,
+    people: PeopleResult,
+    scene: SceneResult,
+    scene_folder: Path,
+    bodies: BodiesResult,
+    contact: ContactResult,
+    settings: JointSettings,
+    folder: Path,
+    progress: Callable[[int, int], None],
+) -> JointResult:
+    """Places everything in one metric world with the axes of ``SceneResult``; see the module's text."""
+    del folder
+    solver = settings.solver
+    model = load_body(settings.body) if settings.body is not None else load_default_body()
+    figures = make_figures(model, frames, people, bodies, contact)
+    voting = [figure for figure in figures if is_reliable(figure)]
+    clouds = read_depth_clouds(frames, scene, scene_folder)
+    place = Place(up_direction(scene, figures), np.asarray(scene.ground, np.float64), clouds)
+    total = solver.rounds + 2
+    progress(0, total)
+
+    start = start_scale(scene, voting, place, bodies.height_known)
+    progress(1, total)
+    report: dict[str, Any] = {"closed_form": start.votes, "closed_form_scale": float(np.exp(start.log_scale))}
+    scale_free = not scene.metric and start.source in ("height", "population", "ground")
+    cameras_free = scene.camera_kind == "moving"
+
+    history = levenberg.Report()
+    state = None
+    log_scale, sigma = start.log_scale, start.sigma
+    if voting:
+        state, sigma_formal = solve_people(
+            scene, voting, model, bodies.height_known, place, log_scale, solver, history,
+            scale_free=scale_free, cameras_free=cameras_free, on_round=lambda done: progress(1 + done, total),
+        )  # fmt: skip
+        log_scale = float(state.cameras.log_scale)
+        report["solve"] = history.as_json()
+        if scale_free:
+            report["scale_sigma_formal"] = sigma_formal
+            sigma = float(np.hypot(start.sigma, sigma_formal * np.sqrt(_CORRELATION)))
+            sigma = float(np.hypot(sigma, _HEIGHT_SIGMA if bodies.height_known else _POPULATION_SIGMA))
+        report["focal_factor"] = float(state.cameras.log_focal.exp())
+
+    metric = metric_scene(scene, state, log_scale)
+    placed: list[PersonWorld] = []
+    for figure in figures:
+        if figure in voting and state is not None:
+            body = state.bodies[voting.index(figure)]
+        else:
+            body = solve_alone(metric, figure, model, bodies.height_known, place, solver)
+        placed.append(person_in_world(figure, body, metric))
+    progress(total, total)
+    ground = np.asarray(scene.ground, np.float64).copy()
+    if len(ground):
+        ground[3] *= np.exp(log_scale)
+    return JointResult(
+        world_from_camera=np.asarray(metric.world_from_camera),
+        intrinsics=np.asarray(metric.intrinsics),
+        distortion=np.asarray(scene.distortion, np.float64),
+        scale=float(np.exp(log_scale)),
+        scale_sigma=sigma,
+        scale_source=start.source,
+        people=placed,
+        ground=ground,
+        report=report,
+        warnings=start.warnings,
+    )
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+def make_figures(
+    model: BodyModel, frames: FramesResult, people: PeopleResult, bodies: BodiesResult, contact: ContactResult
+) -> list[Figure]:
+    """Everyone with a fit, joined with track and contacts."""
+    tracks = {track.id: track for track in people.tracks}
+    contacts = {person.track_id: person.contact for person in contact.people}
+    points = build.body_map(model)
+    time = np.asarray(frames.time, np.float64)
+    result = []
+    for fit in bodies.people:
+        track = tracks[fit.track_id]
+        labels = contacts.get(fit.track_id, np.zeros((len(fit.index), len(model.region_names))))
+        result.append(build.make_figure(model, points, fit, track, labels, time))
+    return result
+
+
+def is_reliable(figure: Figure) -> bool:
+    """Whether this person may vote on the scale and pull on the cameras."""
+    return figure.fit.reliable and figure.track.reliable and bool(np.any(figure.fit.confidence > 0.0))
+
+
+def up_direction(scene: SceneResult, figures: list[Figure]) -> Array:
+    """Unit vector (3,) against gravity in the scene's axes: the ground's normal, else backs, else the cameras' up."""
+    if len(scene.ground):
+        normal = np.asarray(scene.ground[:3], np.float64)
+        return normal / np.linalg.norm(normal)
+    rotation = np.asarray(scene.world_from_camera)[:, :3, :3]
+    backs = []
+    for figure in figures:
+        turn = figure.body.rotation.numpy()[:, 0]
+        # The pelvis's y axis points along the spine.
+        backs.append(np.einsum("tij,tj->ti", rotation[figure.fit.index], turn[:, :, 1]))
+    if backs:
+        return mean_direction(np.concatenate(backs))
+    return mean_direction(-rotation[:, :, 1])
+
+
+# --- the scale -------------------------------------------------------------------------------------------------------
+
+
+def _poses(scene: SceneResult) -> tuple[Array, Array]:
+    matrix = np.asarray(scene.world_from_camera, np.float64)
+    return matrix[:, :3, :3], matrix[:, :3, 3]
+
+
+def _vote(scene: SceneResult, figures: list[Figure], touches: list[Touches], place: Place) -> ScaleEstimate | None:
+    """Votes on the ground plane first; then, with the scale known, on what lies under each foot."""
+    rotation, centre = _poses(scene)
+    estimate: ScaleEstimate | None = None
+    for _ in range(_SCALE_ROUNDS):
+        if estimate is None and not len(place.ground):
+            return None
+        scale = None if estimate is None else float(np.exp(estimate.log_scale))
+        values, weights, owners = [], [], []
+        for figure, touch in zip(figures, touches, strict=True):
+            support = build.support_of(figure, touch, rotation, centre, scale, place)
+            value, weight = build.touch_votes(figure, touch, support, rotation, centre)
+            values.append(value)
+            weights.append(weight)
+            owners.append(np.full(len(value), figure.fit.track_id))
+        votes = Votes(np.concatenate(values), np.concatenate(weights), np.concatenate(owners))
+        found = combine_votes(votes) if len(votes.log_scale) else None
+        if found is None or found.votes < _LEAST_VOTES:
+            return estimate
+        estimate = found
+        if not place.clouds:
+            break
+    return estimate
+
+
+def start_scale(scene: SceneResult, voting: list[Figure], place: Place, height_known: bool) -> StartScale:
+    """The scale in closed form: contacts, else the lower foot on the ground, else smooth motion, else as it is."""
+    source = "height" if height_known else "population"
+    if scene.metric:
+        return StartScale(0.0, 0.0, "camera", {}, [])
+    if not voting:
+        return StartScale(
+            0.0, 1.0, "none", {}, ["Nobody could be measured: the size of the scene is unknown and left as it came."]
+        )
+    rotation, centre = _poses(scene)
+    touches = [build.foot_touches(figure, figure.body) for figure in voting]
+    found = _vote(scene, voting, touches, place)
+    if found is not None:
+        return StartScale(found.log_scale, found.sigma, source, _describe(found), [])
+    lower = [build.lower_foot_touches(figure, figure.body, place.up @ rotation[figure.fit.index]) for figure in voting]
+    found = _vote(scene, voting, lower, place)
+    if found is not None:
+        sigma = max(found.sigma, 0.05)
+        return StartScale(
+            found.log_scale, sigma, "ground", _describe(found),
+            ["No foot was seen to stand: the scale assumes that the lower foot is on the ground."],
+        )  # fmt: skip
+    smooth = []
+    for figure in voting:
+        pelvis = pose(figure.points, figure.body.rotation, figure.body.trans, figure.body.betas).joints[:, 0].numpy()
+        index = figure.fit.index
+        answer = smooth_motion_scale(pelvis, rotation[index], centre[index], figure.time, 1.0)
+        if answer is not None:
+            smooth.append(answer)
+    if smooth:
+        value, sigma = min(smooth, key=lambda pair: pair[1])
+        return StartScale(
+            value, max(sigma, 0.1), "motion", {"people": len(smooth)},
+            ["Nobody stands on visible ground: the scale comes from the smoothness of their motion and is uncertain."],
+        )  # fmt: skip
+    return StartScale(0.0, 1.0, "none", {}, ["Nothing ties the people to the place: the size of the scene is unknown."])
+
+
+def _describe(estimate: ScaleEstimate) -> dict[str, Any]:
+    return {
+        "scale": float(np.exp(estimate.log_scale)),
+        "sigma": estimate.sigma,
+        "votes": estimate.votes,
+        "per_person": {str(person): float(np.exp(value)) for person, value in estimate.per_person.items()},
+    }
+
+
+# --- the solve -------------------------------------------------------------------------------------------------------
+
+
+def solve_people(
+    scene: SceneResult,
+    figures: list[Figure],
+    model: BodyModel,
+    height_known: bool,
+    place: Place,
+    log_scale: float,
+    settings: SolverSettings,
+    history: levenberg.Report,
+    *,
+    scale_free: bool,
+    cameras_free: bool,
+    on_round: Callable[[int], None] = lambda done: None,
+) -> tuple[State, float]:
+    """The joint solve: rounds of association and Levenberg-Marquardt; returns the state and the formal sigma."""
+    people = [build.person_problem(figure, scene, model, height_known, settings) for figure in figures]
+    problem = build.make_problem(
+        scene, figures, people, place.clouds, log_scale, settings, scale_free=scale_free, cameras_free=cameras_free
+    )
+    state = problem.initial
+    for number in range(settings.rounds):
+        rotation, centre = state.cameras.rotation.numpy(), state.cameras.centre.numpy()
+        scale = float(state.cameras.scale)
+        associated = []
+        for person, figure, body in zip(people, figures, state.bodies, strict=True):
+            touches = build.foot_touches(figure, body)
+            support = build.support_of(figure, touches, rotation, centre, scale, place)
+            associated.append(build.with_surfaces(person, figure, touches, support))
+        problem = replace(problem, people=tuple(associated))
+        state = levenberg.minimize(problem, settings, state, settings.iterations, history)
+        on_round(number + 1)
+    return state, levenberg.scale_sigma(problem, settings, state)
+
+
+def solve_alone(
+    metric: SceneResult, figure: Figure, model: BodyModel, height_known: bool, place: Place, settings: SolverSettings
+) -> Any:
+    """One person in the finished world: cameras and scale stay."""
+    finished = Place(place.up, np.asarray(metric.ground), [])
+    state, _ = solve_people(
+        metric, [figure], model, height_known, finished, 0.0, settings, levenberg.Report(),
+        scale_free=False, cameras_free=False,
+    )  # fmt: skip
+    return state.bodies[0]
+
+
+def metric_scene(scene: SceneResult, state: State | None, log_scale: float) -> SceneResult:
+    """The scene in metres, with the cameras of the solve."""
+    matrix = np.array(scene.world_from_camera, np.float64)
+    intrinsics = np.array(scene.intrinsics, np.float64)
+    if state is not None:
+        matrix[:, :3, :3] = state.cameras.rotation.numpy()
+        matrix[:, :3, 3] = state.cameras.centre.numpy()
+        intrinsics[:, :2] = state.cameras.focal.numpy()
+    scale = float(np.exp(log_scale))
+    matrix[:, :3, 3] *= scale
+    ground = np.array(scene.ground, np.float64)
+    if len(ground):
+        ground[3] *= scale
+    return replace(
+        scene, world_from_camera=matrix, intrinsics=intrinsics, points=np.asarray(scene.points) * scale, ground=ground,
+        metric=True,
+    )  # fmt: skip
+
+
+def person_in_world(figure: Figure, body: Any, metric: SceneResult) -> PersonWorld:
+    """SMPL parameters in the world. SMPL turns about the pelvis: R_w = R R_0, t_w = R (J_0 + t) + C - J_0."""
+    rotation, centre = _poses(metric)
+    index = figure.fit.index
+    local = body.rotation.numpy().copy()
+    rest = (figure.points.joint_rest[0] + figure.points.joint_dirs[0] @ body.betas).numpy()
+    pelvis = body.trans.numpy() + rest
+    world = np.einsum("tij,tj->ti", rotation[index], pelvis) + centre[index]
+    local[:, 0] = rotation[index] @ local[:, 0]
+    return PersonWorld(
+        track_id=figure.fit.track_id,
+        index=np.asarray(figure.fit.index),
+        betas=body.betas.numpy(),
+        poses=axis_angle_from_matrix(local).reshape(len(local), -1),
+        trans=world - rest,
+        confidence=np.asarray(figure.fit.confidence),
+        contact=figure.contact.astype(np.float32),
+        reliable=is_reliable(figure),
+        reason=figure.fit.reason or figure.track.reason,
+    )
