@@ -13,9 +13,12 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..scene4d.files import find_source, mask_path
+from ..scene4d.files import mask_path
 from ..scene4d.scene import Scene4D
+from .animation import channelbag
+from .identity import scene_identity
 from .placement import people_in_front, suggest_place
+from .plate import find_clip
 
 _OBJECT_HEIGHT = 1.0
 
@@ -63,31 +66,6 @@ def _compositor_tree(scene: bpy.types.Scene) -> tuple[Any, Any]:
     return tree, tree.nodes.new("CompositorNodeComposite").inputs["Image"]
 
 
-def _image_node(tree: Any, image: bpy.types.Image, scene: bpy.types.Scene, first_offset: int) -> Any:
-    node = tree.nodes.new("CompositorNodeImage")
-    node.image = image
-    node.frame_start = scene.frame_start
-    node.frame_duration = scene.frame_end - scene.frame_start + 1
-    node.frame_offset = first_offset
-    node.use_auto_refresh = True
-    return node
-
-
-def _plate_node(tree: Any, scene4d: Scene4D, scene: bpy.types.Scene) -> Any:
-    if scene4d.plate is not None and scene4d.folder is not None:
-        path, first = scene4d.folder / scene4d.plate, 0
-    else:
-        source = find_source(scene4d)
-        if source is None:
-            return None
-        path, first = source, int(scene4d.camera.frame[0])
-    image = bpy.data.images.load(str(path), check_existing=True)
-    sequence = scene4d.source.kind == "images" and scene4d.plate is None
-    image.source = "SEQUENCE" if sequence else "MOVIE"
-    # Frame f of an image sequence is file f; of a movie, picture f + 1.
-    return _image_node(tree, image, scene, first - 1 if sequence else first)
-
-
 def _mask_node(tree: Any, scene4d: Scene4D, scene: bpy.types.Scene) -> Any:
     if scene4d.folder is None:
         return None
@@ -98,7 +76,14 @@ def _mask_node(tree: Any, scene4d: Scene4D, scene: bpy.types.Scene) -> Any:
     image = bpy.data.images.load(str(path), check_existing=True)
     image.source = "SEQUENCE"
     image.colorspace_settings.name = "Non-Color"
-    return _image_node(tree, image, scene, first - 1)
+    node = tree.nodes.new("CompositorNodeImage")
+    node.image = image
+    node.frame_start = scene.frame_start
+    node.frame_duration = scene.frame_end - scene.frame_start + 1
+    # Picture n of a sequence is the file numbered n + offset.
+    node.frame_offset = first - 1
+    node.use_auto_refresh = True
+    return node
 
 
 def _key_steps(node: Any, values: np.ndarray, start: int) -> None:
@@ -111,9 +96,7 @@ def _key_steps(node: Any, values: np.ndarray, start: int) -> None:
 
 
 def _hold_keys(tree: Any) -> None:
-    from .animation import fcurves_of
-
-    for curve in fcurves_of(tree):
+    for curve in channelbag(tree.animation_data.action, tree).fcurves:
         for point in curve.keyframe_points:
             point.interpolation = "CONSTANT"
 
@@ -287,14 +270,15 @@ def build_composite(
     tree, output = _compositor_tree(scene)
     layers = tree.nodes.new("CompositorNodeRLayers")
     layers.scene = scene
-    clip = next((clip for clip in bpy.data.movieclips if clip.get("josh4d_scene") == scene4d.name), None)
+    clip = find_clip(scene_identity(scene4d), "plate")
     picture = _distort(tree, layers.outputs["Image"], clip, bool(np.any(scene4d.camera.distortion)))
     matte = _people_matte(tree, scene4d, scene, place)
     if matte is not None:
         picture = _cut_out(tree, picture, _soften(tree, matte))
-    plate = _plate_node(tree, scene4d, scene)
-    if plate is not None:
-        picture = _over(tree, _fit_to_render(tree, plate.outputs[0]), picture)
+    if clip is not None:
+        plate = tree.nodes.new("CompositorNodeMovieClip")
+        plate.clip = clip
+        picture = _over(tree, _fit_to_render(tree, plate.outputs["Image"]), picture)
     tree.links.new(picture, output)
     return scene
 
