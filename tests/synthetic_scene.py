@@ -133,7 +133,7 @@ def _walk(body: BodyModel, betas: np.ndarray, frames: np.ndarray, fps: float, la
     poses = poses.reshape(len(frames), -1)
     # Facing +Z of SMPL is -Y of the world before the turn.
     forward = turning @ np.array([0.0, -1.0, 0.0])
-    trans = np.cumsum(forward * 1.2 / fps, axis=0) + (lane, 5.0, 0.0)
+    trans = np.cumsum(forward * 1.2 / fps, axis=0) + np.array([lane, 5.0, 0.0])
     vertices, _ = body.skin(betas, poses, trans)
     trans[:, 2] -= vertices[:, :, 2].min(axis=1)
     return poses.astype(np.float32), trans.astype(np.float32)

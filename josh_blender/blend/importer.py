@@ -21,9 +21,9 @@ from .cloud import create_cloud, update_cloud
 from .context import object_mode
 from .fit_skeleton import fit_skeleton
 from .identity import find_part, find_root, mark, scene_identity
-from .motion import bone_channels
+from .motion import BodyChannels, bone_channels
 from .plate import write_plate
-from .skeleton import ARMATURE_FROM_SMPL, ROOT_BONE, rest_shape, rest_skeleton
+from .skeleton import ARMATURE_FROM_SMPL, ROOT_BONE, RestShape, rest_shape, rest_skeleton
 
 _COLLECTIONS = ("People", "Camera", "Place", "Helpers")
 
@@ -133,7 +133,9 @@ class _People:
             fit_skeleton(self.context, mesh)
         return ours
 
-    def _replace_mesh(self, item, body, shape, armature, person_id) -> None:
+    def _replace_mesh(
+        self, item: bpy.types.Object, body: BodyModel, shape: RestShape, armature: bpy.types.Object, person_id: int
+    ) -> None:
         """The person got another body: its mesh comes in, the artist's materials stay."""
         fresh = create_body(item.name, body, shape, armature, person_id)
         materials = list(item.data.materials)
@@ -151,7 +153,7 @@ class _People:
         armature["josh4d_reason"] = person.reason
 
 
-def _pose_channels(names: tuple[str, ...], motion) -> list[Channel]:
+def _pose_channels(names: tuple[str, ...], motion: BodyChannels) -> list[Channel]:
     channels = [
         Channel(f'pose.bones["{ROOT_BONE}"].location', motion.root_location, ROOT_BONE),
         Channel(f'pose.bones["{ROOT_BONE}"].rotation_quaternion', motion.root_quaternion, ROOT_BONE),

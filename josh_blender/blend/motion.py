@@ -1,9 +1,9 @@
 """SMPL motion -> local channels of bones. Numpy alone.
 
 With C the turn of SMPL's rest space into armature space and B a bone's rest orientation, SMPL's local rotation R about
-a joint is the bone rotation L^T R L with L = C^T B; for an axis-angle vector that is the vector L^T a. The ``root`` bone
-carries the ground track: x and y of the pelvis at z = 0, and the heading; the pelvis carries the rest, so that together
-they are exactly SMPL's pelvis.
+a joint is the bone rotation L^T R L with L = C^T B; for an axis-angle vector a that is the vector L^T a. The bone
+``root`` carries the ground track: x and y of the pelvis at z = 0, and the heading; the pelvis carries the rest, so
+that together they are exactly SMPL's pelvis.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ the other order and for an image axis that points up: brown_p1 = p2, brown_p2 = 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import bpy
@@ -16,6 +17,16 @@ from .camera import SENSOR
 from .identity import KIND_KEY, SCENE_KEY, mark, scene_identity
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".bmp", ".webp"}
+
+
+def _first_picture(folder: Path, frame: int) -> Path | None:
+    """The picture of an image sequence with the number of a source frame, else the first."""
+    pictures = sorted(one for one in folder.iterdir() if one.suffix.lower() in _PICTURES)
+    for picture in pictures:
+        digits = re.search(r"(\d+)$", picture.stem)
+        if digits is not None and int(digits[1]) == frame:
+            return picture
+    return pictures[0] if pictures else None
 
 
 def plate_file(scene4d: Scene4D) -> tuple[Path | None, bool]:
@@ -30,11 +41,12 @@ def plate_file(scene4d: Scene4D) -> tuple[Path | None, bool]:
     if folder is not None and scene4d.source.path:
         candidates.insert(0, folder / scene4d.source.path)
     for candidate in candidates:
-        # Image sequences are named by their folder; Blender wants one of the pictures.
-        if candidate.is_dir() and scene4d.source.kind == "images":
-            pictures = sorted(one for one in candidate.iterdir() if one.suffix.lower() in _PICTURES)
-            if pictures:
-                return pictures[0], False
+        # A sequence is known by its folder or one of its pictures; Blender counts from the picture it is given.
+        if scene4d.source.kind == "images" and candidate.exists():
+            folder_of_pictures = candidate if candidate.is_dir() else candidate.parent
+            picture = _first_picture(folder_of_pictures, int(scene4d.camera.frame[0]))
+            if picture is not None:
+                return picture, True
         if candidate.is_file():
             return candidate, False
     return None, False
@@ -42,9 +54,7 @@ def plate_file(scene4d: Scene4D) -> tuple[Path | None, bool]:
 
 def clip_start(scene4d: Scene4D, first_frame: int, plate_is_cut: bool) -> int:
     """The Blender frame at which the clip shows its first picture."""
-    if plate_is_cut or scene4d.source.kind == "images":
-        return first_frame
-    return first_frame - int(scene4d.camera.frame[0])
+    return first_frame if plate_is_cut else first_frame - int(scene4d.camera.frame[0])
 
 
 def write_lens_model(clip: bpy.types.MovieClip, intrinsics: np.ndarray, distortion: np.ndarray) -> None:

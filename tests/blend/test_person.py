@@ -59,7 +59,7 @@ def test_pose_is_smpl(empty_file, body, motion):
         for row in (0, len(person.frame) // 2, len(person.frame) - 1):
             empty_file.scene.frame_set(blender_frame(scene4d, person, row))
             posed = bone_matrices(armature)
-            rotation, position = smpl_rotations(person, row)
+            rotation, _ = smpl_rotations(person, row)
             vertices, joints = model.skin(person.betas, person.poses[row], person.trans[row])
             assert angle_between(posed[:, :3, :3], rotation @ C.T @ bind).max() < 0.01
             assert np.abs(posed[:, :3, 3] - joints).max() < 1e-4
@@ -76,15 +76,10 @@ def test_rest_is_an_upright_t_pose_of_own_proportions(empty_file):
         head = {name: np.array(bones[name].head_local) for name in JOINT_NAMES}
         tail = {name: np.array(bones[name].tail_local) for name in JOINT_NAMES}
         joints = person.body.joints(person.betas)
-        lengths = [
-            np.linalg.norm(joints[joint] - joints[parent]) for joint, parent in enumerate(JOINT_PARENTS) if joint
-        ]
-        ours = [
-            np.linalg.norm(head[JOINT_NAMES[joint]] - head[JOINT_NAMES[parent]])
-            for joint, parent in enumerate(JOINT_PARENTS)
-            if joint
-        ]
-        assert np.allclose(ours, lengths, atol=1e-5)
+        heads = np.array([head[name] for name in JOINT_NAMES])
+        parents = list(JOINT_PARENTS[1:])
+        lengths = np.linalg.norm(joints[1:] - joints[parents], axis=1)
+        assert np.allclose(np.linalg.norm(heads[1:] - heads[parents], axis=1), lengths, atol=1e-5)
         assert np.allclose(head["pelvis"][:2], 0.0, atol=1e-6)
         assert head["head"][2] > head["pelvis"][2] > head["left_knee"][2] > 0.0
         assert head["left_wrist"][0] > 0.4 and head["right_wrist"][0] < -0.4
