@@ -120,9 +120,7 @@ class PoseDetector:
         small[top : top + inside[1], left : left + inside[0]] = cv2.resize(part, inside, interpolation=interpolation)
         found = self.detect_square(small, min_score)
         corner = np.array([tile.x, tile.y], np.float64)
-        return Detections(
-            found.box * tile.side + np.tile(corner, 2), found.points * tile.side + corner, found.score
-        )
+        return Detections(found.box * tile.side + np.tile(corner, 2), found.points * tile.side + corner, found.score)
 
     def detect_square(self, picture: NDArray[np.uint8], min_score: float = _MIN_SCORE) -> Detections:
         """People in a (224,224,3) RGB picture, in its unit square."""

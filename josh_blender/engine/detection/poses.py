@@ -49,7 +49,12 @@ def mask_iou(a: Pose, b: Pose) -> float:
     box = (0, 0, _GRID, _GRID)
     masks = []
     for pose in (a, b):
-        region = Region(*((np.array([pose.region.x, pose.region.y]) - low) * scale), pose.region.side * scale, pose.region.rotation)
+        region = Region(
+            (pose.region.x - float(low[0])) * scale,
+            (pose.region.y - float(low[1])) * scale,
+            pose.region.side * scale,
+            pose.region.rotation,
+        )
         masks.append(paste(cv2.resize(pose.mask, (64, 64), interpolation=cv2.INTER_AREA), region, box) > 127)
     union = int((masks[0] | masks[1]).sum())
     return int((masks[0] & masks[1]).sum()) / union if union else 0.0
@@ -62,7 +67,7 @@ def same_body(a: Pose, b: Pose) -> bool:
 
 
 def body_box(points: Floats, size: float, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """(4,) x0 y0 x1 y1 of landmarks (33,2) with a margin for hair, hands and shoes, cut at the plate (width, height)."""
+    """(4,) x0 y0 x1 y1 of landmarks (33,2) with a margin for hair and shoes, cut at the plate (width, height)."""
     low, high = points.min(axis=0) - 0.04 * size, points.max(axis=0) + 0.04 * size
     low[1] -= 0.04 * size
     limit = np.array(shape, np.float64)
@@ -78,4 +83,6 @@ def is_plausible(pose: Pose, shape: tuple[int, int]) -> bool:
     trunk = pose.points[[*SHOULDERS, *HIPS]]
     inside = (trunk[:, 0] > 0) & (trunk[:, 0] < width) & (trunk[:, 1] > 0) & (trunk[:, 1] < height)
     length = np.linalg.norm(trunk[:2].mean(axis=0) - trunk[2:].mean(axis=0))
-    return bool(inside.sum() >= 2 and 0.1 * size < length < 0.8 * size and pose.visibility[[*SHOULDERS, *HIPS]].mean() > 0.4)
+    return bool(
+        inside.sum() >= 2 and 0.1 * size < length < 0.8 * size and pose.visibility[[*SHOULDERS, *HIPS]].mean() > 0.4
+    )

@@ -63,8 +63,10 @@ class Tracklet:
         count = len(before)
         gap = abs(index - anchor)
         return Region(
-            region.x + (moved.x - start.x) / count * gap, region.y + (moved.y - start.y) / count * gap,
-            region.side, region.rotation,
+            region.x + (moved.x - start.x) / count * gap,
+            region.y + (moved.y - start.y) / count * gap,
+            region.side,
+            region.rotation,
         )
 
     def histogram(self) -> Floats:
@@ -200,4 +202,3 @@ def _same_place(a: Region, b: Region) -> bool:
     """Whether two regions hold the same body: near centres and like sizes."""
     small = min(a.side, b.side)
     return np.hypot(a.x - b.x, a.y - b.y) < 0.1 * small and max(a.side, b.side) < 1.6 * small
-

@@ -106,8 +106,7 @@ def make_track(number: int, piece: Tracklet, size: tuple[int, int], scale: float
     visibility[detected] = [pose.visibility for pose in poses]
     sizes = np.zeros(len(index))
     sizes[detected] = [body_size(pose) for pose in poses]
-    sizes = fill_gaps(sizes, detected)
-    boxes = [body_box(p, s, size) for p, s in zip(points, sizes, strict=True)]
+    boxes = [body_box(p, s, size) for p, s in zip(points, fill_gaps(sizes, detected), strict=True)]
     return Track(
         id=number,
         mask_value=number,

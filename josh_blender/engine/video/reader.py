@@ -23,6 +23,8 @@ Picture = NDArray[np.uint8]
 _TURN = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 #: Decoding up to so many pictures to reach the next wanted one is cheaper than a seek.
 _SKIP_LIMIT = 24
+#: How far before the wanted time a seek asks for, s, one after the other.
+_SEEK_BACK = (0.0, 2.0, 10.0)
 
 
 class FrameReader(Protocol):
@@ -96,31 +98,24 @@ class VideoReader(_Reader):
         super().__init__(len(frames.frame))
         self._path = Path(frames.source.path)
         self._turn = frames.source.rotation
-        self._container = open_video(self._path)
-        self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "AUTO"
-        base = Fraction(self._stream.time_base)
-        self._pts = np.rint(np.asarray(frames.time, np.float64) / float(base)).astype(np.int64)
+        self._open()
+        self._base = float(Fraction(self._stream.time_base))
+        self._pts = np.rint(np.asarray(frames.time, np.float64) / self._base).astype(np.int64)
         self._step = max(1, int(np.median(np.diff(self._pts)))) if len(self._pts) > 1 else 1
-        self._decoded: Iterator[Any] | None = None
-        self._current: Any | None = None
 
     def close(self) -> None:
-        self._decoded = None
-        self._current = None
         self._container.close()
 
     def read(self, index: int, size: tuple[int, int] | None = None) -> Picture:
         target = int(self._pts[index])
-        frame = self._current
-        behind = frame is None or frame.pts > target or target - frame.pts > _SKIP_LIMIT * self._step
-        if behind:
-            self._seek(target)
-        frame = self._advance(target)
-        if frame is None or frame.pts > target:
-            # The container's index can lead past the picture: come from the start.
-            self._seek(None)
+        current = self._current
+        if self._decoded is not None and (
+            (current is None and target <= self._pts[0])
+            or (current is not None and 0 <= target - current.pts <= _SKIP_LIMIT * self._step)
+        ):
             frame = self._advance(target)
+        else:
+            frame = self._find(target)
         if frame is None:
             raise UserError(
                 "unreadable_frame",
@@ -129,11 +124,24 @@ class VideoReader(_Reader):
             )
         return self._picture(frame, size)
 
-    def _seek(self, target: int | None) -> None:
-        offset = target if target is not None else int(self._stream.start_time or 0)
-        self._container.seek(offset, stream=self._stream, backward=True)
-        self._decoded = self._decode()
-        self._current = None
+    def _find(self, target: int) -> Any | None:
+        """Seek. Some containers' seeks land behind the target: ask for earlier times, at last come from the start."""
+        for seconds in _SEEK_BACK:
+            self._container.seek(target - round(seconds / self._base), stream=self._stream, backward=True)
+            self._decoded, self._current = self._decode(), None
+            frame = self._advance(target)
+            if frame is not None and frame.pts <= target:
+                return frame
+        self._container.close()
+        self._open()
+        return self._advance(target)
+
+    def _open(self) -> None:
+        self._container: Any = open_video(self._path)
+        self._stream: Any = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self._decoded: Iterator[Any] | None = self._decode()
+        self._current: Any | None = None
 
     def _decode(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
@@ -196,7 +204,5 @@ def read_image(path: Path) -> Picture:
     data = np.fromfile(path, np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if picture is None:
-        raise UserError(
-            "unreadable_image", f"“{path.name}” cannot be read as a picture.", "Export this frame again."
-        )
+        raise UserError("unreadable_image", f"“{path.name}” cannot be read as a picture.", "Export this frame again.")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

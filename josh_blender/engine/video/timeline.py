@@ -44,7 +44,7 @@ class Timeline:
     @property
     def time(self) -> NDArray[np.float64]:
         """(N,) the time stamps in seconds."""
-        return self.pts * float(self.time_base)
+        return np.asarray(self.pts * float(self.time_base), np.float64)
 
     @property
     def average_rate(self) -> Fraction:
@@ -98,6 +98,10 @@ def read_timeline(path: Path) -> Timeline:
             raise _empty(path)
         last_key = int(keys[-1]) if len(keys) else int(pts[0])
         tail = _decoded_from(container, stream, last_key)
+        if last_key not in tail:
+            # Seeking is not exact in every container.
+            with open_video(path) as again:
+                tail = _decoded_from(again, again.streams.video[0], None)
         kept = pts[(pts < last_key) | np.isin(pts, tail)]
         if len(kept) == 0:
             raise _empty(path)
@@ -158,13 +162,14 @@ def _first_picture(container: Any, stream: Any) -> Any | None:
     return None
 
 
-def _decoded_from(container: Any, stream: Any, pts: int) -> NDArray[np.int64]:
-    """Time stamps of the pictures that can be decoded from the key frame at ``pts`` to the end."""
+def _decoded_from(container: Any, stream: Any, pts: int | None) -> NDArray[np.int64]:
+    """Time stamps of the pictures that can be decoded from the key frame at ``pts`` (None: the first) to the end."""
     found: list[int] = []
     try:
-        container.seek(pts, stream=stream, backward=True)
+        if pts is not None:
+            container.seek(pts, stream=stream, backward=True)
         for frame in container.decode(stream):
-            if frame.pts is not None and frame.pts >= pts:
+            if frame.pts is not None:
                 found.append(frame.pts)
     except av.error.FFmpegError:
         pass  # A damaged end.
