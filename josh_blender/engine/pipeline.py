@@ -132,18 +132,13 @@ def _source_identity(video: Path) -> str:
 
 
 def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporter) -> None:
-    # The stages are imported here: the command line and the set-up check work without torch.
-    from .stages.bodies import BodiesSettings, run_bodies
-    from .stages.contact import ContactSettings, run_contact
-    from .stages.frames import FramesSettings, run_frames
-    from .stages.joint import JointSettings, run_joint
-    from .stages.people import PeopleSettings, run_people
-    from .stages.scene import SceneSettings, run_scene
-    from .stages.world import WorldSettings, run_world
-
+    # Each stage is imported when its turn comes: what is wrong with the video is said before torch is loaded, and the
+    # command line works without any of their packages.
     run = _Run(settings, work, report)
     tick = report.progress
     device = choose_device(settings.device)
+
+    from .stages.frames import FramesSettings, run_frames
 
     frames_settings = FramesSettings(start=settings.start, end=settings.end)
     if settings.fps is not None:
@@ -161,6 +156,8 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
     source = frames.result.source
     check_room(settings.output, needed_bytes(source.width, source.height, len(frames.result.frame)))
 
+    from .stages.people import PeopleSettings, run_people
+
     people_settings = PeopleSettings(people=settings.people)
     people, people_key = run.stage(
         "people",
@@ -169,6 +166,8 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         PeopleResult,
         lambda folder: run_people(frames.result, people_settings, folder, tick),
     )
+
+    from .stages.scene import SceneSettings, run_scene
 
     lens_px = settings.lens.focal_px(source.width, source.height) if settings.lens else None
     scene_settings = SceneSettings(
@@ -186,6 +185,8 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         lambda folder: run_scene(frames.result, people.result, people.folder, scene_settings, folder, tick),
     )
 
+    from .stages.bodies import BodiesSettings, run_bodies
+
     bodies_settings = BodiesSettings(heights=settings.heights, body=settings.body, device=device)
     bodies, bodies_key = run.stage(
         "bodies",
@@ -195,7 +196,9 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         lambda folder: run_bodies(frames.result, people.result, scene.result, bodies_settings, folder, tick),
     )
 
-    contact_settings = ContactSettings()
+    from .stages.contact import ContactSettings, run_contact
+
+    contact_settings = ContactSettings(body=settings.body)
     contact, contact_key = run.stage(
         "contact",
         (bodies_key,),
@@ -206,7 +209,9 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         ),
     )
 
-    joint_settings = JointSettings(heights=settings.heights, device=device)
+    from .stages.joint import JointSettings, run_joint
+
+    joint_settings = JointSettings(heights=settings.heights, body=settings.body, device=device)
     joint, _ = run.stage(
         "joint",
         (contact_key,),
@@ -225,6 +230,8 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         ),
     )
 
+    from .stages.world import WorldSettings, run_world
+
     report.stage("world", STAGES.index("world"), False)
     run_world(
         frames.result,
@@ -234,7 +241,7 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         scene.folder,
         bodies.result,
         joint.result,
-        WorldSettings(stages=run.described),
+        WorldSettings(stages=run.described, body=settings.body),
         work.scene,
         tick,
     )

@@ -27,7 +27,7 @@ BACKENDS: dict[tuple[str, str], Backend] = {
     ("scene", "colmap"): Backend(("numpy", "cv2", "pycolmap", "torch")),
     ("bodies", "landmarks"): Backend(("numpy", "torch")),
     ("contact", "kinematic"): Backend(("numpy",)),
-    ("joint", "josh"): Backend(("numpy", "scipy", "torch")),
+    ("joint", "lm"): Backend(("numpy", "scipy")),
     ("world", "world"): Backend(("numpy", "cv2")),
 }
 

@@ -238,14 +238,19 @@ def write_scene(scene: Scene4D, folder: Path, fill: Callable[[Path], None] | Non
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    _write_camera(partial, scene.camera)
-    fps = scene.source.fps_num / scene.source.fps_den
-    for person in scene.people:
-        _write_person(partial, person, fps)
-    write_ply(partial / "cloud.ply", scene.cloud)
-    if fill is not None:
-        fill(partial)
-    write_json(partial / "scene.json", _describe(scene))
+    try:
+        _write_camera(partial, scene.camera)
+        fps = scene.source.fps_num / scene.source.fps_den
+        for person in scene.people:
+            _write_person(partial, person, fps)
+        write_ply(partial / "cloud.ply", scene.cloud)
+        if fill is not None:
+            fill(partial)
+        write_json(partial / "scene.json", _describe(scene))
+    except BaseException:
+        # On a full disk, half a scene only takes the room that the user needs to go on.
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     _swap(partial, folder)
     pointer = {"format_version": list(FORMAT_VERSION), "scene4d": folder.name}
     write_json(pointer_path(folder), pointer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,9 +13,8 @@ from ...jobs.protocol import Error
 from ...scene4d.errors import UserError
 from ..console import Console
 from ..presets import missing_package_error
-from . import blend, doctor, evaluate, inspect, reconstruct
 
-_COMMANDS = (reconstruct, inspect, evaluate, blend, doctor)
+_COMMANDS = ("reconstruct", "inspect", "evaluate", "blend", "doctor")
 _INTERRUPTED = 130
 
 
@@ -30,8 +30,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="josh4d", description="A video becomes a 4D scene: people, camera and place in metres.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for command in _COMMANDS:
-        command.add_parser(commands)
+    for name in _COMMANDS:
+        # Imported here, so that an environment without numpy gets a sentence too.
+        importlib.import_module(f".{name}", __name__).add_parser(commands)
     return parser
 
 
