@@ -76,10 +76,20 @@ def write_lens_model(clip: bpy.types.MovieClip, intrinsics: np.ndarray, distorti
 
 
 def _load(path: Path, known: bpy.types.MovieClip | None) -> bpy.types.MovieClip:
-    if known is not None:
-        known.filepath = str(path)
-        return known
-    return bpy.data.movieclips.load(str(path))
+    clip = bpy.data.movieclips.load(str(path)) if known is None else known
+    clip.filepath = _path_in_file(path)
+    return clip
+
+
+def _path_in_file(path: Path) -> str:
+    """Relative to the .blend where that is possible; Blender does so itself for a file that is saved later."""
+    absolute = str(path.resolve())
+    if not bpy.data.filepath:
+        return absolute
+    try:
+        return bpy.path.relpath(absolute)
+    except ValueError:  # another drive
+        return absolute
 
 
 def _background(camera: bpy.types.Camera, identity: str) -> bpy.types.CameraBackgroundImage:
