@@ -1,0 +1,1 @@
+"""Bodies in torch, and users' SMPL files."""
