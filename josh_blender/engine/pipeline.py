@@ -62,6 +62,10 @@ def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
         UserError: what is wrong and what to do; finished stages stay.
     """
     check_before_start(settings)
+    if settings.body is not None:
+        from .body.smpl_files import prepare_body
+
+        settings = replace(settings, body=prepare_body(settings.body))
     work = WorkFolder(settings.scene_folder)
     try:
         work.open()

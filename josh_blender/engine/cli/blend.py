@@ -14,7 +14,15 @@ from ...scene4d.files import resolve_scene_folder
 from ..blender_programs import ROOT, find_blender
 from ..console import Console
 
-_OUTPUTS = ("save", "fbx", "usd", "render")
+#: Outputs of ``josh_blender.blend`` and what they are.
+_OUTPUTS = {
+    "save": ("X.blend", "save a Blender file"),
+    "fbx": ("X.fbx", "export FBX"),
+    "usd": ("X.usd", "export USD"),
+    "render": ("X.png", "render the scene from its camera"),
+    "composite": ("X.png", "render a still of the middle frame over the plate"),
+    "movie": ("X.mp4", "render a movie over the plate"),
+}
 
 
 def add_parser(commands: Any) -> None:
@@ -25,10 +33,8 @@ def add_parser(commands: Any) -> None:
         description="Open a 4D scene in Blender.",
     )
     parser.add_argument("scene", metavar="SCENE", type=Path, help="a folder NAME.scene4d")
-    parser.add_argument("--save", metavar="X.blend", type=Path, help="save a Blender file")
-    parser.add_argument("--fbx", metavar="X.fbx", type=Path, help="export FBX")
-    parser.add_argument("--usd", metavar="X.usd", type=Path, help="export USD")
-    parser.add_argument("--render", metavar="X", type=Path, help="render a composited still (.png) or movie (.mp4)")
+    for name, (example, text) in _OUTPUTS.items():
+        parser.add_argument(f"--{name}", metavar=example, type=Path, help=text)
     parser.add_argument("--blender", metavar="PATH", type=Path, help="which Blender, or a Python with bpy")
     parser.add_argument("--json", action="store_true", help="JSON for programs")
     parser.set_defaults(run=run)
@@ -42,7 +48,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """
     outputs = {name: Path(getattr(arguments, name)).absolute() for name in _OUTPUTS if getattr(arguments, name)}
     if not outputs:
-        raise UserError("nothing_to_do", "No output is asked for.", "Give --save, --fbx, --usd or --render.")
+        raise UserError("nothing_to_do", "No output is asked for.", f"Give one of --{', --'.join(_OUTPUTS)}.")
     scene = resolve_scene_folder(arguments.scene).absolute()
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
