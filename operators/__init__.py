@@ -1,0 +1,25 @@
+"""Operators: properties, poll, report and undo around the functions of ``josh_blender.blend``."""
+
+from __future__ import annotations
+
+import bpy
+
+from .fit_skeleton import JOSH4D_OT_fit_skeleton
+from .import_scene import JOSH4D_FH_scene, JOSH4D_OT_import_scene, draw_import_menu
+from .select_scene import JOSH4D_OT_select_scene
+
+CLASSES = (JOSH4D_OT_import_scene, JOSH4D_FH_scene, JOSH4D_OT_fit_skeleton, JOSH4D_OT_select_scene)
+
+
+def register() -> None:
+    """Register the operators, the file handler and the menu entry."""
+    for one in CLASSES:
+        bpy.utils.register_class(one)
+    bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
+
+
+def unregister() -> None:
+    """The reverse of `register`."""
+    bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
+    for one in reversed(CLASSES):
+        bpy.utils.unregister_class(one)
