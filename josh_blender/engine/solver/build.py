@@ -155,6 +155,16 @@ def lower_foot_touches(figure: Figure, body: Body, up_camera: Array) -> Touches:
     return Touches(frame, feet[lowest], soles[frame, lowest], np.asarray(figure.fit.confidence, np.float64))
 
 
+def stands(touches: Touches) -> Array:
+    """Number (N,) of the stand each touch belongs to: one region on consecutive frames."""
+    order = np.lexsort((touches.frame, touches.region))
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(touches.region[order]) != 0) | (np.diff(touches.frame[order]) != 1)
+    result = np.empty(len(order), dtype=int)
+    result[order] = np.cumsum(new)
+    return result
+
+
 def support_of(
     figure: Figure, touches: Touches, rotation: Array, centre: Array, scale: float | None, place: Place
 ) -> Support:

@@ -276,21 +276,21 @@ class BodyPrior:
 
     def values(self, at: Moment) -> Tensor:
         initial = at.person.initial
-        settings = self.settings
-        depth = initial.trans[:, 2:].clamp(min=0.1)
-        side = torch.full_like(depth, settings.root_side)
-        place = (at.body.trans - initial.trans) / torch.cat([side, side, settings.root_depth * depth], -1)
+        place = (at.body.trans - initial.trans) / self._place_sigma(initial)
         turn = so3.log(initial.rotation.transpose(-1, -2) @ at.body.rotation)
-        return torch.cat([place, turn.flatten(1) / torch.deg2rad(turn.new_tensor(settings.pose_degrees))], -1)
+        return torch.cat([place, turn.flatten(1) / torch.deg2rad(turn.new_tensor(self.settings.pose_degrees))], -1)
+
+    def _place_sigma(self, initial: Body) -> Tensor:
+        depth = initial.trans[:, 2:].clamp(min=0.1)
+        side = torch.full_like(depth, self.settings.root_side)
+        return torch.cat([side, side, self.settings.root_depth * len(depth) ** 0.5 * depth], -1)
 
     def diagonal(self, at: Moment) -> DiagonalRows:
         values = self.values(at)
-        depth = at.person.initial.trans[:, 2].clamp(min=0.1)
         slope = values.new_full(
             (len(values), BODY_SIZE), float(1.0 / torch.deg2rad(values.new_tensor(self.settings.pose_degrees)))
         )
-        slope[:, :2] = 1.0 / self.settings.root_side
-        slope[:, 2] = 1.0 / (self.settings.root_depth * depth)
+        slope[:, :3] = 1.0 / self._place_sigma(at.person.initial)
         return DiagonalRows(values, torch.ones_like(values), [(torch.arange(len(values)), slope)])
 
 

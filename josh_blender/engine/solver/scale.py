@@ -79,11 +79,42 @@ def combine_votes(votes: Votes) -> ScaleEstimate | None:
     }
     spread = 1.4826 * weighted_median(np.abs(value - middle), weight)
     effective = weight.sum() ** 2 / (weight**2).sum()
-    sigma = spread / np.sqrt(max(effective / _CORRELATED_FRAMES, 1.0))
+    sigma = max(spread, _DISTANCE_SIGMA) / np.sqrt(max(effective / _CORRELATED_FRAMES, 1.0))
     if len(per_person) > 1:
         medians = np.array(list(per_person.values()))
         sigma = max(sigma, float(medians.std(ddof=1) / np.sqrt(len(medians))))
     return ScaleEstimate(middle, float(max(sigma, 0.002)), per_person, int(good.sum()))
+
+
+def standing_scale(sole: Array, rotation: Array, centre: Array, stand: Array) -> tuple[float, float] | None:
+    """(log scale, sigma) that keeps standing soles in one place; None where the camera moves too little for it.
+
+    sole (N,3) in camera axes, m; rotation (N,3,3), centre (N,3) of its cameras in scene units; stand (N,) which stand
+    each belongs to. s C + R x is the same for all of one stand, which is linear in s: s dC = -d(R x) about the means.
+    """
+    body = np.einsum("nij,nj->ni", rotation, sole)
+    names, member = np.unique(stand, return_inverse=True)
+    count = np.bincount(member, minlength=len(names))[:, None]
+
+    def centred(values: Array) -> Array:
+        mean = np.stack([np.bincount(member, values[:, axis], len(names)) for axis in range(3)], 1) / count
+        return np.asarray(values - mean[member])
+
+    body, camera = centred(body), centred(centre)
+    weight = np.ones((len(body), 1))
+    scale = power = 0.0
+    for _ in range(10):
+        power = float((weight * camera**2).sum())
+        if power < 1e-9:
+            return None
+        scale = -float((weight * camera * body).sum()) / power
+        residual = np.linalg.norm(scale * camera + body, axis=-1, keepdims=True)
+        weight = 1.0 / (1.0 + (residual / (2.0 * np.median(residual) + 1e-9)) ** 2)
+    if scale <= 0.0:
+        return None
+    variance = float((weight * (scale * camera + body) ** 2).sum()) / max(float(weight.sum()) - len(names), 1.0) / power
+    sigma = float(np.sqrt(variance * _CORRELATED_FRAMES) / scale)
+    return (float(np.log(scale)), sigma) if sigma < 0.5 else None
 
 
 def smooth_motion_scale(

@@ -12,7 +12,8 @@ class SolverSettings:
     correspondence_px: L_2D of scene points, px of an image 512 px long. landmark: share of the person's size on the
     image (focal / distance, px per metre of body), so 0.01 is 1 cm seen square on; landmark_floor_px: at least this.
     contact: distance of a sole to the surface under it, m (L_c1). static: speed of a point in contact, m/s (L_c2).
-    root_side, root_depth: the body's place against its estimate, m and share of its depth; pose_degrees, betas:
+    root_side, root_depth: the body's place against its estimate, m and share of its depth (one error of depth per
+    track, not one per frame: the sigma of a frame grows with the root of their number); pose_degrees, betas:
     likewise (L_p). height_known, height_unknown: the body's height, m. acceleration: of the pelvis in the world, m/s^2;
     turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points, relative.
     """
@@ -23,7 +24,7 @@ class SolverSettings:
     contact: float = 0.02
     static: float = 0.06
     root_side: float = 0.05
-    root_depth: float = 0.3
+    root_depth: float = 0.05
     pose_degrees: float = 10.0
     betas: float = 0.2
     height_known: float = 0.001

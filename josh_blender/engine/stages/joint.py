@@ -29,7 +29,7 @@ from ..results import (
 from ..solver import build, levenberg
 from ..solver.body_points import pose
 from ..solver.build import Figure, Place, Touches
-from ..solver.scale import ScaleEstimate, Votes, combine_votes, smooth_motion_scale
+from ..solver.scale import ScaleEstimate, Votes, combine_votes, smooth_motion_scale, standing_scale
 from ..solver.settings import SolverSettings
 from ..solver.state import State
 from ..solver.surfaces import read_depth_clouds
@@ -42,29 +42,31 @@ _POPULATION_SIGMA = 0.05
 _HEIGHT_SIGMA = 0.006
 #: Residuals are correlated along time and between landmarks: about this many count as one.
 _CORRELATION = 20.0
-_LEAST_VOTES = 5
 _SCALE_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class JointSettings:
-    """``backend``: "lm", the solver of this project. ``body``: the body file of stage 4 (None: the shipped body)."""
+    """``backend``: "lm", the solver of this project. body: the body file of stage 4 (None: the shipped body). heights:
+    metres by person id, 0 for everybody else: whose height is known."""
 
     backend: str = "lm"
     device: str = "cpu"
     body: Path | None = None
+    heights: dict[int, float] = field(default_factory=dict)
     solver: SolverSettings = field(default_factory=SolverSettings)
 
 
 @dataclass(frozen=True)
 class StartScale:
-    """Where the solve begins, and what is known about it."""
+    """Where the solve begins, and what is known about it. ``lower_feet``: it assumed that the lower foot stands."""
 
     log_scale: float
     sigma: float
     source: str
     votes: dict[str, Any]
     warnings: list[str]
+    lower_feet: bool
 
 
 def run_joint(
@@ -92,7 +94,8 @@ def run_joint(
     start = start_scale(scene, voting, place, bodies.height_known)
     progress(1, total)
     report: dict[str, Any] = {"closed_form": start.votes, "closed_form_scale": float(np.exp(start.log_scale))}
-    scale_free = not scene.metric and start.source in ("height", "population", "ground")
+    # With nothing but smoothness to hold it, the scale would creep to where everything stands still.
+    scale_free = start.source in ("height", "population", "ground")
     cameras_free = scene.camera_kind == "moving"
 
     history = levenberg.Report()
@@ -101,7 +104,7 @@ def run_joint(
     if voting:
         state, sigma_formal = solve_people(
             scene, voting, model, bodies.height_known, place, log_scale, solver, history,
-            scale_free=scale_free, cameras_free=cameras_free, on_round=lambda done: progress(1 + done, total),
+            scale_free=scale_free, cameras_free=cameras_free, lower_feet=start.lower_feet, on_round=lambda done: progress(1 + done, total),
         )  # fmt: skip
         log_scale = float(state.cameras.log_scale)
         report["solve"] = history.as_json()
@@ -185,14 +188,22 @@ def _poses(scene: SceneResult) -> tuple[Array, Array]:
     return matrix[:, :3, :3], matrix[:, :3, 3]
 
 
-def _vote(scene: SceneResult, figures: list[Figure], touches: list[Touches], place: Place) -> ScaleEstimate | None:
-    """Votes on the ground plane first; then, with the scale known, on what lies under each foot."""
+def _vote(
+    scene: SceneResult,
+    figures: list[Figure],
+    touches: list[Touches],
+    place: Place,
+    start: tuple[float, float] | None,
+) -> ScaleEstimate | None:
+    """Votes on the ground plane first (without one, ``start`` is the scale); then on what lies under each foot."""
     rotation, centre = _poses(scene)
     estimate: ScaleEstimate | None = None
     for _ in range(_SCALE_ROUNDS):
-        if estimate is None and not len(place.ground):
-            return None
         scale = None if estimate is None else float(np.exp(estimate.log_scale))
+        if estimate is None and not len(place.ground):
+            if start is None or not place.clouds:
+                return None
+            scale = float(np.exp(start[0]))
         values, weights, owners = [], [], []
         for figure, touch in zip(figures, touches, strict=True):
             support = build.support_of(figure, touch, rotation, centre, scale, place)
@@ -202,7 +213,7 @@ def _vote(scene: SceneResult, figures: list[Figure], touches: list[Touches], pla
             owners.append(np.full(len(value), figure.fit.track_id))
         votes = Votes(np.concatenate(values), np.concatenate(weights), np.concatenate(owners))
         found = combine_votes(votes) if len(votes.log_scale) else None
-        if found is None or found.votes < _LEAST_VOTES:
+        if found is None:
             return estimate
         estimate = found
         if not place.clouds:
@@ -214,38 +225,60 @@ def start_scale(scene: SceneResult, voting: list[Figure], place: Place, height_k
     """The scale in closed form: contacts, else the lower foot on the ground, else smooth motion, else as it is."""
     source = "height" if height_known else "population"
     if scene.metric:
-        return StartScale(0.0, 0.0, "camera", {}, [])
+        return StartScale(0.0, 0.0, "camera", {}, [], False)
     if not voting:
-        return StartScale(
-            0.0, 1.0, "none", {}, ["Nobody could be measured: the size of the scene is unknown and left as it came."]
-        )
-    rotation, centre = _poses(scene)
+        warning = "Nobody could be measured: the size of the scene is unknown and left as it came."
+        return StartScale(0.0, 1.0, "none", {}, [warning], False)
+    rotation, _ = _poses(scene)
     touches = [build.foot_touches(figure, figure.body) for figure in voting]
-    found = _vote(scene, voting, touches, place)
+    still = _stand_still(scene, voting, touches)
+    found = _vote(scene, voting, touches, place, still)
     if found is not None:
-        return StartScale(found.log_scale, found.sigma, source, _describe(found), [])
+        return StartScale(found.log_scale, found.sigma, source, _describe(found), [], False)
     lower = [build.lower_foot_touches(figure, figure.body, place.up @ rotation[figure.fit.index]) for figure in voting]
-    found = _vote(scene, voting, lower, place)
+    found = _vote(scene, voting, lower, place, None)
     if found is not None:
-        sigma = max(found.sigma, 0.05)
-        return StartScale(
-            found.log_scale, sigma, "ground", _describe(found),
-            ["No foot was seen to stand: the scale assumes that the lower foot is on the ground."],
-        )  # fmt: skip
-    smooth = []
+        warning = "No foot was seen to stand: the scale assumes that the lower foot is on the ground."
+        return StartScale(found.log_scale, max(found.sigma, 0.05), "ground", _describe(found), [warning], True)
+    answers = [still] if still is not None else _smooth_motion(scene, voting)
+    if answers:
+        value, sigma = min(answers, key=lambda pair: pair[1])
+        warning = "Nobody stands on visible ground: the scale comes from people's motion and is uncertain."
+        return StartScale(value, max(sigma, 0.05), "motion", {"people": len(answers)}, [warning], False)
+    warning = "Nothing ties the people to the place: the size of the scene is unknown."
+    return StartScale(0.0, 1.0, "none", {}, [warning], False)
+
+
+def _stand_still(scene: SceneResult, voting: list[Figure], touches: list[Touches]) -> tuple[float, float] | None:
+    """(log scale, sigma) at which standing feet stay where they are."""
+    rotation, centre = _poses(scene)
+    soles, frames, stands = [], [], []
+    last = 0
+    for figure, touch in zip(voting, touches, strict=True):
+        if not len(touch.frame):
+            continue
+        numbers = build.stands(touch) + last
+        last = int(numbers.max())
+        soles.append(touch.sole)
+        frames.append(figure.fit.index[touch.frame])
+        stands.append(numbers)
+    if not soles:
+        return None
+    frame = np.concatenate(frames)
+    return standing_scale(np.concatenate(soles), rotation[frame], centre[frame], np.concatenate(stands))
+
+
+def _smooth_motion(scene: SceneResult, voting: list[Figure]) -> list[tuple[float, float]]:
+    """Per person (log scale, sigma) at which they move most smoothly; those who say nothing are left out."""
+    rotation, centre = _poses(scene)
+    answers = []
     for figure in voting:
         pelvis = pose(figure.points, figure.body.rotation, figure.body.trans, figure.body.betas).joints[:, 0].numpy()
         index = figure.fit.index
         answer = smooth_motion_scale(pelvis, rotation[index], centre[index], figure.time, 1.0)
         if answer is not None:
-            smooth.append(answer)
-    if smooth:
-        value, sigma = min(smooth, key=lambda pair: pair[1])
-        return StartScale(
-            value, max(sigma, 0.1), "motion", {"people": len(smooth)},
-            ["Nobody stands on visible ground: the scale comes from the smoothness of their motion and is uncertain."],
-        )  # fmt: skip
-    return StartScale(0.0, 1.0, "none", {}, ["Nothing ties the people to the place: the size of the scene is unknown."])
+            answers.append(answer)
+    return answers
 
 
 def _describe(estimate: ScaleEstimate) -> dict[str, Any]:
@@ -272,6 +305,7 @@ def solve_people(
     *,
     scale_free: bool,
     cameras_free: bool,
+    lower_feet: bool = False,
     on_round: Callable[[int], None] = lambda done: None,
 ) -> tuple[State, float]:
     """The joint solve: rounds of association and Levenberg-Marquardt; returns the state and the formal sigma."""
@@ -285,7 +319,10 @@ def solve_people(
         scale = float(state.cameras.scale)
         associated = []
         for person, figure, body in zip(people, figures, state.bodies, strict=True):
-            touches = build.foot_touches(figure, body)
+            if lower_feet:
+                touches = build.lower_foot_touches(figure, body, place.up @ rotation[figure.fit.index])
+            else:
+                touches = build.foot_touches(figure, body)
             support = build.support_of(figure, touches, rotation, centre, scale, place)
             associated.append(build.with_surfaces(person, figure, touches, support))
         problem = replace(problem, people=tuple(associated))

@@ -1,0 +1,1 @@
+"""The world of the result: gravity, ground, origin and heading."""
