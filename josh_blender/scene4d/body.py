@@ -86,9 +86,9 @@ class BodyModel:
         global_rotation, global_position = forward_kinematics(rotation, joints, self.parents)
         offset = global_position - np.einsum("...jab,jb->...ja", global_rotation, joints)
         weights = self.weights.astype(np.float64)
-        blended = np.einsum("vj,...jab->...vab", weights, global_rotation)
+        blended = (weights @ global_rotation.reshape(*batch, JOINT_COUNT, 9)).reshape(*batch, len(weights), 3, 3)
         vertices = np.einsum("...vab,...vb->...va", blended, np.broadcast_to(rest, (*batch, *rest.shape[-2:])))
-        vertices = vertices + np.einsum("vj,...ja->...va", weights, offset)
+        vertices = vertices + weights @ offset
         translation = np.asarray(trans, dtype=np.float64)[..., None, :]
         return vertices + translation, global_position + translation
 
