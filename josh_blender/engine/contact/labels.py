@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...scene4d.conventions import CONTACT_REGIONS, JOINT_NAMES
+from ..solver.region_points import FOOT_REGIONS
 from .chain import smooth
 from .settings import LabelSettings
 
 Array = NDArray[Any]
 
-FOOT_REGIONS = ("left_heel", "left_ball", "right_heel", "right_ball")
 _MOST_EVIDENCE = 4.0
 _MOST_HEIGHT_EVIDENCE = 1.5
 

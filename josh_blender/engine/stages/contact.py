@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...scene4d.body import BodyModel, default_body_path, load_body
-from ...scene4d.conventions import JOINT_COUNT
+from ...scene4d.conventions import CONTACT_REGIONS, JOINT_COUNT
 from ...scene4d.errors import UserError
 from ...scene4d.rotations import matrix_from_axis_angle
 from ..contact.labels import foot_contact, region_columns, seat_contact, speeds
@@ -21,11 +21,11 @@ from ..contact.scale import scale_from_ground, scale_from_standing
 from ..contact.settings import LabelSettings
 from ..results import BodiesResult, ContactResult, FramesResult, PeopleResult, PersonContact, PersonFit, SceneResult
 from ..solver.body_points import BodyPoints, body_points, pose
+from ..solver.region_points import FOOT_REGIONS, region_mix
 
 Array = NDArray[Any]
 
 _TRUSTED_CONFIDENCE = 0.3
-_FEET = 4
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,8 @@ def rough_scale(scene: SceneResult, time: Array, fits: list[PersonFit], soles: l
 
 
 def _sole_points(model: BodyModel) -> BodyPoints:
-    mix = np.zeros((_FEET, len(model.v_template)))
-    mix[np.arange(_FEET), model.foot_vertices] = 1.0
-    return body_points(model, mix, np.zeros((_FEET, JOINT_COUNT)), model.shapedirs.shape[-1])
+    mix = region_mix(model)[[CONTACT_REGIONS.index(name) for name in FOOT_REGIONS]]
+    return body_points(model, mix, np.zeros((len(mix), JOINT_COUNT)), model.shapedirs.shape[-1])
 
 
 def _place(points: BodyPoints, fit: PersonFit) -> tuple[Array, Array]:
