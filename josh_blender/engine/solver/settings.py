@@ -14,7 +14,8 @@ class SolverSettings:
     contact: distance of a sole to the surface under it, m (L_c1). static: speed of a point in contact, m/s (L_c2).
     root_side, root_depth: the body's place against its estimate, m and share of its depth (one error of depth per
     track, not one per frame: the sigma of a frame grows with the root of their number); pose_degrees, betas:
-    likewise (L_p). height_known, height_unknown: the body's height, m. acceleration: of the pelvis in the world, m/s^2;
+    likewise (L_p). height_known, height_unknown: the body's height, m (people differ by more, but errors of landmarks
+    and poses do not average out over frames and would buy themselves another height). acceleration: of the pelvis in the world, m/s^2;
     turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points, relative.
     """
 
@@ -28,7 +29,7 @@ class SolverSettings:
     pose_degrees: float = 10.0
     betas: float = 0.2
     height_known: float = 0.001
-    height_unknown: float = 0.04
+    height_unknown: float = 0.01
     acceleration: float = 4.0
     turn_acceleration: float = 60.0
     depth_scale: float = 0.01

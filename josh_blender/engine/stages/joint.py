@@ -103,9 +103,19 @@ def run_joint(
     log_scale, sigma = start.log_scale, start.sigma
     if voting:
         state, sigma_formal = solve_people(
-            scene, voting, model, bodies.height_known, place, log_scale, solver, history,
-            scale_free=scale_free, cameras_free=cameras_free, lower_feet=start.lower_feet, on_round=lambda done: progress(1 + done, total),
-        )  # fmt: skip
+            scene,
+            voting,
+            model,
+            bodies.height_known,
+            place,
+            log_scale,
+            solver,
+            history,
+            scale_free=scale_free,
+            cameras_free=cameras_free,
+            lower_feet=start.lower_feet,
+            on_round=lambda done: progress(1 + done, total),
+        )
         log_scale = float(state.cameras.log_scale)
         report["solve"] = history.as_json()
         if scale_free:
