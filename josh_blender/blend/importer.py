@@ -5,7 +5,6 @@ Importing the same scene again updates it in place. Datablocks are known by thei
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import bpy
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..scene4d.body import BodyModel
 from ..scene4d.scene import Person, Scene4D
+from ..scene4d.user_bodies import find_user_body
 from .animation import Channel, animate
 from .armature import create_armature, rest_heads, rest_rotations, write_rest_bones
 from .body_mesh import beta_values, copy_body, create_body, write_shape
@@ -31,8 +31,8 @@ _COLLECTIONS = ("People", "Camera", "Place", "Helpers")
 @dataclass
 class ImportOptions:
     """start_frame: the Blender frame of the first solved frame. set_scene: take frame rate, range, resolution and
-    active camera from the 4D scene; None does so only in a scene without cameras and animation (an empty one).
-    find_body: gives the body for a ``body_id`` where the scene does not carry it."""
+    active camera from the 4D scene; None does so only in a scene without animation and with at most the camera of the
+    start file (an empty one)."""
 
     start_frame: int = 1
     set_scene: bool | None = None
@@ -40,7 +40,6 @@ class ImportOptions:
     camera: bool = True
     cloud: bool = True
     plate: bool = True
-    find_body: Callable[[str], BodyModel | None] | None = None
 
 
 @dataclass
@@ -216,9 +215,7 @@ def import_scene(context: bpy.types.Context, scene4d: Scene4D, options: ImportOp
         if options.people:
             people = _People(context, root, homes["People"])
             for person in scene4d.people:
-                body = person.body
-                if body is None and options.find_body is not None:
-                    body = options.find_body(person.body_id)
+                body = person.body or find_user_body(person.body_id)
                 if body is None:
                     report.warnings.append(f"{person.label} needs the body {person.body_id}, which was not found.")
                     continue

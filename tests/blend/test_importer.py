@@ -17,6 +17,7 @@ from synthetic_scene import synthetic_body, synthetic_scene  # noqa: E402
 from test_lens import make_plate  # noqa: E402
 
 from josh_blender.blend.importer import ImportOptions, import_scene  # noqa: E402
+from josh_blender.scene4d.body import save_body  # noqa: E402
 from josh_blender.scene4d.files import read_scene, write_scene  # noqa: E402
 
 
@@ -171,14 +172,16 @@ def test_another_body_replaces_the_mesh_but_not_its_material(empty_file):
     assert np.abs(evaluated_vertices(item) - expected).max() < 5e-4
 
 
-def test_no_people_and_a_missing_body(empty_file):
+def test_no_people_and_a_missing_body(empty_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("JOSH4D_BODIES", str(tmp_path))
     scene4d = synthetic_scene(frame_count=4, points=0)
     scene4d.people[1].body = None
     scene4d.people[1].body_id = "smpl-male-0123456789ab"
     report = import_scene(empty_file, scene4d)
     assert any("smpl-male-0123456789ab" in warning for warning in report.warnings)
     assert part("body", 1)
-    found = import_scene(empty_file, scene4d, ImportOptions(find_body=lambda body_id: synthetic_body()))
+    save_body(synthetic_body(), tmp_path / "smpl-male-0123456789ab.npz")
+    found = import_scene(empty_file, scene4d)
     assert part("body", 2) and not any("smpl-male" in warning for warning in found.warnings)
     import_scene(empty_file, synthetic_scene(name="Nobody", people=0, frame_count=1, points=0))
 

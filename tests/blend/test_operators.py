@@ -25,9 +25,7 @@ PACKAGE = "josh4d_under_test"
 @pytest.fixture
 def extension(empty_file):
     """The root package, registered under a made-up name: its imports must all be relative."""
-    spec = importlib.util.spec_from_file_location(
-        PACKAGE, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
+    spec = importlib.util.spec_from_file_location(PACKAGE, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
     module = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = module
     spec.loader.exec_module(module)

@@ -8,10 +8,7 @@ them: arrays whose size is bound by the file's own bytes, and plain records for 
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +20,7 @@ from ...scene4d.arrays import read_npz
 from ...scene4d.body import BodyModel, load_body, load_default_body, save_body
 from ...scene4d.conventions import JOINT_COUNT
 from ...scene4d.errors import SceneFormatError, UserError
+from ...scene4d.user_bodies import user_bodies_folder
 
 Array = NDArray[Any]
 
@@ -238,19 +236,6 @@ def read_smpl(path: Path) -> BodyModel:
     except (ValueError, IndexError) as error:
         raise _not_smpl(path, "its arrays do not fit together") from error
     return model
-
-
-def user_bodies_folder() -> Path:
-    """Where converted bodies are kept: in the user's data folder, or where ``JOSH4D_BODIES`` says."""
-    chosen = os.environ.get("JOSH4D_BODIES")
-    if chosen:
-        return Path(chosen)
-    homes: dict[str, Callable[[], Path]] = {
-        "win32": lambda: Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local"))),
-        "darwin": lambda: Path.home() / "Library" / "Application Support",
-    }
-    fallback = Path(os.environ.get("XDG_DATA_HOME", str(Path.home() / ".local" / "share")))
-    return homes.get(sys.platform, lambda: fallback)() / "josh4d" / "bodies"
 
 
 def prepare_body(path: Path) -> Path:
