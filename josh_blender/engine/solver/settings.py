@@ -15,8 +15,11 @@ class SolverSettings:
     root_side, root_depth: the body's place against its estimate, m and share of its depth (one error of depth per
     track, not one per frame: the sigma of a frame grows with the root of their number); pose_degrees, betas:
     likewise (L_p). height_known, height_unknown: the body's height, m (people differ by more, but errors of landmarks
-    and poses do not average out over frames and would buy themselves another height). acceleration: of the pelvis in the world, m/s^2;
-    turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points, relative.
+    and poses do not average out over frames and would buy themselves another height). acceleration: of the pelvis in
+    the world, m/s^2; turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points,
+    relative. camera_degrees, camera_share: key frames against structure from motion, the latter as a share of the
+    camera path. iterations: most steps per round; rounds: how often surfaces under feet are found again; tolerance:
+    relative decrease of the cost that ends a round; points: most scene points that take part.
     """
 
     correspondence_px: float = 1.0
