@@ -16,7 +16,9 @@ from .tracker import Tracklet
 class LinkSettings:
     """gap: longest break in seconds that is bridged. reach: how far, in body sizes, a person may be from where the
     speed before the break leads, plus as much again per second. clothes: greatest distance of the colours.
-    shortest: seconds that a person must be seen. presence, visibility: least mean of a person."""
+    shortest: seconds that a person must be seen. presence, visibility: least mean of a person. visibility_unsteady:
+    the least visibility where the landmarks disagree by more than ``unsteady``.
+    """
 
     gap: float = 2.0
     reach: float = 0.35
@@ -24,6 +26,8 @@ class LinkSettings:
     shortest: float = 0.4
     presence: float = 0.75
     visibility: float = 0.5
+    unsteady: float = 0.04
+    visibility_unsteady: float = 0.75
 
 
 def link_tracklets(tracklets: list[Tracklet], rate: float, settings: LinkSettings) -> list[Tracklet]:
@@ -45,6 +49,7 @@ def link_tracklets(tracklets: list[Tracklet], rate: float, settings: LinkSetting
             at = following[at]
             whole.poses.update(pieces[at].poses)
             whole.histograms.update(pieces[at].histograms)
+            whole.disagreement.update(pieces[at].disagreement)
         joined.append(whole)
     return joined
 
@@ -71,10 +76,12 @@ def _link_cost(a: Tracklet, b: Tracklet, rate: float, settings: LinkSettings) ->
 
 
 def is_person(tracklet: Tracklet, rate: float, settings: LinkSettings) -> bool:
-    """Whether a path was seen long and surely enough to be reconstructed."""
+    """Whether a path was seen long and surely enough to be a person: animals and bags are seen dimly and unsteadily."""
     poses = list(tracklet.poses.values())
+    visibility = float(np.mean([pose.visibility.mean() for pose in poses]))
+    unsteady = float(np.median(list(tracklet.disagreement.values()) or [0.0]))
     return (
-        len(poses) >= min(settings.shortest * rate, 1e9)
+        len(poses) >= settings.shortest * rate
         and float(np.mean([pose.presence for pose in poses])) >= settings.presence
-        and float(np.mean([pose.visibility.mean() for pose in poses])) >= settings.visibility
+        and visibility >= (settings.visibility if unsteady < settings.unsteady else settings.visibility_unsteady)
     )

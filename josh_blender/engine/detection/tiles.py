@@ -21,7 +21,7 @@ def make_tiles(width: int, height: int) -> list[list[Tile]]:
     for number, share in enumerate(_SHARES):
         side = round(min(width, height) * share)
         margin = 0.25 if number == len(_SHARES) - 1 else 0.0
-        xs = _starts(0, width, side) if width >= height else _starts(0, width, side)
+        xs = _starts(0, width, side)
         ys = _starts(round(height * margin), round(height * (1 - margin)), side)
         levels.append([Tile(int(x), int(y), side) for y in ys for x in xs])
     return levels

@@ -13,6 +13,7 @@ from .appearance import clothes_histogram
 from .detector import Detections, Tile
 from .landmarker import REGION_SCALE, Pose
 from .poses import is_plausible, pose_distance, same_body
+from .quality import nearby
 from .regions import Picture, Region, region_from_points
 from .workers import Workers
 
@@ -23,7 +24,8 @@ Floats = NDArray[np.floating[Any]]
 class TrackerSettings:
     """interval: pictures between two searches with the detector. fine_interval: searches between two with the finest
     tiles. birth, death: least presence to begin and to go on. patience: pictures that a track may be lost before it
-    ends. memory: bytes of past pictures kept to follow a newly found person back."""
+    ends. memory: bytes of past pictures kept to follow a newly found person back. check: share of the region by which
+    it is moved and scaled to see whether the landmarks hold."""
 
     interval: int = 5
     fine_interval: int = 3
@@ -31,6 +33,7 @@ class TrackerSettings:
     death: float = 0.5
     patience: int = 3
     memory: int = 192_000_000
+    check: float = 0.08
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Tracklet:
     number: int
     poses: dict[int, Pose] = field(default_factory=dict)
     histograms: dict[int, Floats] = field(default_factory=dict)
+    disagreement: dict[int, float] = field(default_factory=dict)
     lost: int = 0
 
     @property
@@ -96,6 +100,7 @@ class Tracker:
         self._part_merged(index)
         if index % self._settings.interval == 0:
             self._search(index, picture)
+            self._check(index, picture)
         self._recent.append((index, picture))
 
     def finish(self) -> list[Tracklet]:
@@ -120,6 +125,16 @@ class Tracker:
             tracklet.lost += 1
             if tracklet.lost > self._settings.patience:
                 self._end(tracklet)
+
+    def _check(self, index: int, picture: Picture) -> None:
+        """Note how far the landmarks of everybody move when their region does: on mixed bodies they move much."""
+        seen = [tracklet for tracklet in self._active if index in tracklet.poses]
+        regions = [near for tracklet in seen for near in nearby(tracklet.poses[index].region, self._settings.check)]
+        poses = self._workers.locate(picture, regions)
+        per_person = len(poses) // max(1, len(seen))
+        for number, tracklet in enumerate(seen):
+            others = poses[number * per_person : (number + 1) * per_person]
+            tracklet.disagreement[index] = max(pose_distance(tracklet.poses[index], other) for other in others)
 
     def _end(self, tracklet: Tracklet) -> None:
         self._active.remove(tracklet)

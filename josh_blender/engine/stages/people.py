@@ -14,6 +14,7 @@ from ..detection.landmarker import Pose
 from ..detection.linking import LinkSettings, is_person, link_tracklets
 from ..detection.masks import Labelled, label_mask
 from ..detection.poses import body_box, body_size
+from ..detection.quality import QualitySettings, judge, unsure_frames
 from ..detection.smoothing import fill_gaps, smooth
 from ..detection.tiles import make_tiles
 from ..detection.tracker import Tracker, TrackerSettings, Tracklet
@@ -40,6 +41,7 @@ class PeopleSettings:
     smoothing: float = 0.02
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     link: LinkSettings = field(default_factory=LinkSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
 
 
 def run_people(frames: FramesResult, settings: PeopleSettings, folder: Path, progress: Progress) -> PeopleResult:
@@ -65,7 +67,15 @@ def run_people(frames: FramesResult, settings: PeopleSettings, folder: Path, pro
     kept.sort(key=lambda piece: (piece.first, piece.number))
     rest = [piece for piece in pieces if piece not in kept]
     scale = frames.source.width / size[0]
-    tracks = [make_track(number, piece, size, scale, settings.smoothing * rate) for number, piece in enumerate(kept, 1)]
+    sigma = settings.smoothing * rate
+    tracks = [make_track(number, piece, size, scale, sigma) for number, piece in enumerate(kept, 1)]
+    set_overlaps(tracks)
+    for row, (track, piece) in enumerate(zip(tracks, kept, strict=True)):
+        reason = judge(piece, settings.quality)
+        if reason:
+            track.reliable, track.reason = False, reason
+        else:
+            tracks[row] = _without_mixed_poses(track, piece, size, scale, sigma, settings.quality)
     set_overlaps(tracks)
     _write_masks(frames, kept, rest, size, folder / "masks")
     warnings = [] if tracks else ["No people were found: the scene has a camera and a place only."]
@@ -120,12 +130,27 @@ def make_track(number: int, piece: Tracklet, size: tuple[int, int], scale: float
     )
 
 
+def _without_mixed_poses(
+    track: Track, piece: Tracklet, size: tuple[int, int], scale: float, sigma: float, settings: QualitySettings
+) -> Track:
+    """The track with the poses dropped that are unsure while somebody else is in the way: gaps are filled instead.
+
+    The first and last pose stay, so that the track keeps its length.
+    """
+    covered = {int(k) for k, share in zip(track.index, track.overlap, strict=True) if share > settings.overlap}
+    drop = (unsure_frames(piece, settings) & covered) - {piece.first, piece.last}
+    if not drop:
+        return track
+    sure = replace(piece, poses={k: pose for k, pose in piece.poses.items() if k not in drop})
+    return make_track(track.id, sure, size, scale, sigma)
+
+
 def set_overlaps(tracks: list[Track]) -> None:
     """Fill ``overlap`` of every track: the share of its box that the boxes of others cover, at most 1."""
     for track in tracks:
         covered = np.zeros(len(track.index), np.float64)
         for other in tracks:
-            if other is track:
+            if other.id == track.id:
                 continue
             common, rows, others = np.intersect1d(track.index, other.index, return_indices=True)
             if len(common) == 0:

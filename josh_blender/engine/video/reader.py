@@ -98,6 +98,10 @@ class VideoReader(_Reader):
         super().__init__(len(frames.frame))
         self._path = Path(frames.source.path)
         self._turn = frames.source.rotation
+        self._container: Any
+        self._stream: Any
+        self._decoded: Iterator[Any]
+        self._current: Any | None
         self._open()
         self._base = float(Fraction(self._stream.time_base))
         self._pts = np.rint(np.asarray(frames.time, np.float64) / self._base).astype(np.int64)
@@ -109,9 +113,8 @@ class VideoReader(_Reader):
     def read(self, index: int, size: tuple[int, int] | None = None) -> Picture:
         target = int(self._pts[index])
         current = self._current
-        if self._decoded is not None and (
-            (current is None and target <= self._pts[0])
-            or (current is not None and 0 <= target - current.pts <= _SKIP_LIMIT * self._step)
+        if (current is None and target <= self._pts[0]) or (
+            current is not None and 0 <= target - current.pts <= _SKIP_LIMIT * self._step
         ):
             frame = self._advance(target)
         else:
@@ -137,11 +140,10 @@ class VideoReader(_Reader):
         return self._advance(target)
 
     def _open(self) -> None:
-        self._container: Any = open_video(self._path)
-        self._stream: Any = self._container.streams.video[0]
+        self._container = open_video(self._path)
+        self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
-        self._decoded: Iterator[Any] | None = self._decode()
-        self._current: Any | None = None
+        self._decoded, self._current = self._decode(), None
 
     def _decode(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
@@ -158,7 +160,7 @@ class VideoReader(_Reader):
     def _advance(self, target: int) -> Any | None:
         """Decode up to the picture shown at ``target``: that one, else the last good one before it."""
         frame = self._current
-        while (frame is None or frame.pts < target) and self._decoded is not None:
+        while frame is None or frame.pts < target:
             following = next(self._decoded, None)
             if following is None:
                 break
