@@ -27,7 +27,10 @@ def speeds(velocity: Array, view: Array, along_view: float) -> Array:
 
 def foot_contact(speed: Array, height: Array, confidence: Array, time: Array, settings: LabelSettings) -> Array:
     """Probabilities (T,4) of heels and balls from their speeds (T,4), m/s, heights (T,4), m, and confidence (T,)."""
-    evidence = _speed_evidence(speed, settings) + _height_evidence(_above_lowest(height, time, settings), settings)
+    evidence = _speed_evidence(speed, settings)
+    evidence += _height_evidence(_above_lowest(height, time, settings), settings)
+    # A heel that lifts moves slowly at first, but its foot tilts at once.
+    evidence -= np.minimum(0.5 * (_above_other_end(height) / settings.level) ** 2, _MOST_EVIDENCE)
     evidence = np.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE) * np.clip(2.0 * confidence, 0.0, 1.0)[:, None]
     # Neighbouring frames share their noise, so the evidence per second is bounded, not that per frame.
     density = np.minimum(_spacing(time) / settings.memory_s, 1.0)
@@ -41,12 +44,17 @@ def _speed_evidence(speed: Array, settings: LabelSettings) -> Array:
 
 
 def _height_evidence(height: Array, settings: LabelSettings) -> Array:
-    """Half-normal heights of a standing and exponential ones of a swinging point, log ratio, in narrow bounds.
+    """Half-normal heights (m) of a standing and exponential ones of a swinging point, log ratio, in narrow bounds.
 
     On stairs a standing foot is high above where it stood before, so height alone must not decide.
     """
     ratio = np.log(settings.raised / settings.low) - 0.5 * (height / settings.low) ** 2 + height / settings.raised
-    return np.clip(ratio, -_MOST_HEIGHT_EVIDENCE, 0.5 * _MOST_HEIGHT_EVIDENCE)
+    return np.clip(ratio, -_MOST_HEIGHT_EVIDENCE, _MOST_HEIGHT_EVIDENCE)
+
+
+def _above_other_end(height: Array) -> Array:
+    """How far (T,4), m, each end of a foot is above the other end."""
+    return np.maximum(height - height[:, [1, 0, 3, 2]], 0.0)
 
 
 def _above_lowest(height: Array, time: Array, settings: LabelSettings) -> Array:

@@ -12,17 +12,19 @@ class LabelSettings:
     still: sigma of the measured speed of a point that stands, m/s; moving: typical speed of one that swings, m/s.
     along_view: weight of the speed along the view, which is noisy. low: sigma of a standing foot's height over the
     lowest it gets around that time, m; raised: typical height of a swinging one, m; height_window_s: around that time.
+    level: sigma of the height of a standing end of a foot above its other end, m.
     memory_s: frames closer than this say the same thing twice. touch_rate, leave_rate: changes per second.
     seat_still: speed of a seat that is sat on, m/s; seat_bend: least angle of the thighs from upright, degrees;
     seat_time: least time sat, s.
     """
 
-    still: float = 0.25
-    moving: float = 1.4
-    along_view: float = 0.5
+    still: float = 0.15
+    moving: float = 0.8
+    along_view: float = 0.3
     low: float = 0.05
     raised: float = 0.12
     height_window_s: float = 1.2
+    level: float = 0.015
     memory_s: float = 0.05
     touch_rate: float = 2.0
     leave_rate: float = 1.5
