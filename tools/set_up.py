@@ -138,7 +138,7 @@ def pip_install(folder, packages, options):
     Raises:
         SetUpError: pip failed.
     """
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     command = [*pip, "--retries", "2", *options, *packages]
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, timeout=PATIENCE)
     if done.returncode != 0:

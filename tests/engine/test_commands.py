@@ -132,11 +132,13 @@ def test_blend_starts_blender_with_absolute_paths(
     scene_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    script = f'printf "%s\\n" "$@" > "{tmp_path}/words"; echo "Blender 4.5 noise"; touch "{tmp_path}/out/a b.blend"'
+    script = f"""printf "%s\\n" "$@" > "{tmp_path}/words"; echo "Blender 4.5 noise"; touch "{tmp_path}/out/a b.blend"
+echo '{{"type": "warning", "message": "23.976 fps drifts."}}'"""
     blender = program(tmp_path / "blender", script)
     words = ["blend", scene_folder.name, "--save", "out/a b.blend", "--blender", str(blender)]
     assert main(words) == 0
-    assert capfd.readouterr().out.strip() == str(tmp_path / "out" / "a b.blend")
+    said = capfd.readouterr().out.splitlines()
+    assert said == ["  note: 23.976 fps drifts.", str(tmp_path / "out" / "a b.blend")]
     given = (tmp_path / "words").read_text().splitlines()
     assert given[:2] == ["--background", "--factory-startup"]
     assert given[given.index("--") + 1 :] == [str(scene_folder), "--save", str(tmp_path / "out" / "a b.blend")]

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ...jobs.protocol import Error, decode
+from ...jobs.protocol import Error, Warn, decode
 from ...scene4d.errors import UserError
 from ...scene4d.files import resolve_scene_folder
 from ..blender_programs import ROOT, find_blender
@@ -59,6 +59,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     child = subprocess.run(
         program.command(words), env=variables, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
+    for line in child.stdout.splitlines():
+        message = decode(line)
+        if isinstance(message, Warn):
+            console.send(message)
     missing = [path for path in outputs.values() if not path.exists()]
     if child.returncode != 0 or missing:
         raise _failure(child.stdout + b"\n" + child.stderr, child.returncode, program.path)
