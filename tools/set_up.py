@@ -71,7 +71,7 @@ def python_from_uv(version):
         if not attempt([str(TOOLS / "bin" / "python"), "-m", "pip", "install", "--quiet", "--retries", "1", "uv"]):
             return None
     variables = {**os.environ, "UV_PYTHON_INSTALL_DIR": str(TOOLS / "pythons"), "UV_HTTP_TIMEOUT": "30"}
-    if not attempt([str(uv), "python", "install", "--no-bin", "--quiet", version], variables, 300):
+    if not attempt([str(uv), "python", "install", "--no-bin", version], variables, 300):
         return None
     found = sorted((TOOLS / "pythons").glob(f"cpython-{version}*/bin/python{version}"))
     return found[-1] if found else None
