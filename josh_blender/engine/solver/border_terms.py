@@ -44,7 +44,7 @@ def depth_terms(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
 
 
 def camera_terms(problem: Problem, settings: SolverSettings, state: State) -> tuple[Tensor, Tensor]:
-    """Key frames stay near structure from motion's answer; their extent fixes the scene's unit (gauge)."""
+    """Key frames and lens stay near structure from motion's answer; the extent fixes the scene's unit (gauge)."""
     keys, layout = problem.keyframe, problem.layout
     initial, now = problem.initial.cameras, state.cameras
     start = initial.centre[keys]
@@ -68,7 +68,9 @@ def camera_terms(problem: Problem, settings: SolverSettings, state: State) -> tu
     gauge = torch.log(length / spread) / _GAUGE
     first = layout.CAMERA + 6 * far + 3
     jacobian[-1, first : first + 3] = (reach / length**2) @ now.rotation[keys[far]] / _GAUGE
-    return torch.cat([residual, gauge[None]]), jacobian
+    lens = jacobian.new_zeros(1, layout.size)
+    lens[0, layout.FOCAL] = 1.0 / settings.focal
+    return torch.cat([residual, gauge[None], now.log_focal[None] / settings.focal]), torch.cat([jacobian, lens])
 
 
 def border_terms(problem: Problem, settings: SolverSettings, state: State) -> dict[str, tuple[Tensor, Tensor]]:

@@ -23,7 +23,7 @@ from .region_points import FOOT_REGIONS, region_mix
 from .scale import ray_votes
 from .settings import SolverSettings
 from .state import Body, Cameras, Layout, State, interpolation
-from .surfaces import DepthCloud, Support, find_support
+from .surfaces import DepthCloud, Support, find_support, find_support_along_rays
 
 Array = NDArray[Any]
 
@@ -168,16 +168,13 @@ def stands(touches: Touches) -> Array:
 def support_of(
     figure: Figure, touches: Touches, rotation: Array, centre: Array, scale: float | None, place: Place
 ) -> Support:
-    """Surfaces under the touches; ``scale`` None: the ground plane along the ray, wherever the body's metres end."""
+    """Surfaces under the touches; ``scale`` None: whatever their rays meet, wherever the body's metres end."""
     index = figure.fit.index[touches.frame]
     turn, origin = rotation[index], centre[index]
     if scale is not None:
         spot = origin + np.einsum("nij,nj->ni", turn, touches.sole) / scale
         return find_support(spot, index, scale, place.up, place.ground, place.clouds)
-    normal = np.broadcast_to(place.up, (len(index), 3))
-    point = -place.ground[3] * normal if len(place.ground) else np.zeros((len(index), 3))
-    weight = np.full(len(index), float(len(place.ground) > 0))
-    return Support(point, normal.copy(), np.full(len(index), -1), np.zeros((len(index), 3)), weight)
+    return find_support_along_rays(touches.sole, index, turn, origin, place.up, place.ground, place.clouds)
 
 
 def touch_votes(

@@ -17,9 +17,10 @@ class SolverSettings:
     likewise (L_p). height_known, height_unknown: the body's height, m (people differ by more, but errors of landmarks
     and poses do not average out over frames and would buy themselves another height). acceleration: of the pelvis in
     the world, m/s^2; turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points,
-    relative. camera_degrees, camera_share: key frames against structure from motion, the latter as a share of the
-    camera path. iterations: most steps per round; rounds: how often surfaces under feet are found again; tolerance:
-    relative decrease of the cost that ends a round; points: most scene points that take part.
+    relative. camera_degrees, camera_share, focal: key frames and lens against structure from motion, the second as a
+    share of the camera path, the third relative. iterations: most steps per round; rounds: how often surfaces under
+    feet are found again; tolerance: relative decrease of the cost that ends a round; points: most scene points that
+    take part.
     """
 
     correspondence_px: float = 1.0
@@ -38,6 +39,7 @@ class SolverSettings:
     depth_scale: float = 0.01
     camera_degrees: float = 0.5
     camera_share: float = 0.02
+    focal: float = 0.005
     iterations: int = 12
     rounds: int = 2
     tolerance: float = 1e-3

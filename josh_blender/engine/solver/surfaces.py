@@ -30,6 +30,8 @@ _PLANE_REACH = 0.15
 _LEAST_POINTS = 12
 _LEAST_CONFIDENCE = 0.3
 _MOST_POINTS = 20_000
+#: Spread of a level relative to its depth below the camera.
+_ONE_LEVEL = 0.03
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,45 @@ def find_support(
         elif near_plane and (found is not None or off_plane < _PLANE_REACH):
             weight[row] = 1.0
     point = place + (level - height)[:, None] * up
+    return Support(point, normal, depth, view, weight)
+
+
+def find_support_along_rays(
+    sole: Array, frame: Array, rotation: Array, centre: Array, up: Array, plane: Array, clouds: list[DepthCloud]
+) -> Support:
+    """The surface under soles (N,3) (camera axes, m) on frames (N,) while the scale is unknown.
+
+    Cameras rotation (N,3,3), centre (N,3) in scene units. Every scene point seen near the sole's pixel lies on a level
+    that the sole's ray meets somewhere; the median of these places is where the sole stands. The ground plane serves
+    where nothing is seen around the foot.
+    """
+    count = len(sole)
+    normal = np.broadcast_to(up, (count, 3)).copy()
+    point = np.zeros((count, 3)) if not len(plane) else np.broadcast_to(-plane[3] * up, (count, 3)).copy()
+    weight = np.full(count, float(len(plane) > 0))
+    depth, view = np.full(count, -1), np.zeros((count, 3))
+    cloud_frames = np.array([cloud.frame for cloud in clouds])
+    ray = sole[:, :2] / np.maximum(sole[:, 2:], 1e-9)
+    slope = np.einsum("nij,nj->ni", rotation, np.concatenate([ray, np.ones((count, 1))], 1)) @ up
+    for position in np.unique(frame) if clouds else ():
+        members = np.flatnonzero(frame == position)
+        turn, origin = rotation[members[0]], centre[members[0]]
+        number = int(np.argmin(np.abs(cloud_frames - position)))
+        cloud = clouds[number]
+        local = (cloud.points - origin) @ turn
+        ahead = local[:, 2] > 1e-6
+        flat = local[ahead, :2] / local[ahead, 2:]
+        rise = (cloud.points[ahead] - origin) @ up
+        for row in members:
+            near = ((flat - ray[row]) ** 2).sum(1) < (_RADIUS / max(sole[row, 2], 0.1)) ** 2
+            if near.sum() < _LEAST_POINTS or slope[row] > -1e-3:
+                continue
+            level = rise[near]
+            middle = float(np.median(level))
+            # Relative to the camera's height the level must be one, not the ground here and a wall there.
+            if middle < 0.0 and np.median(np.abs(level - middle)) < _ONE_LEVEL * -middle:
+                point[row] = origin + middle * up
+                depth[row], view[row], weight[row] = number, cloud.centre, 1.0
     return Support(point, normal, depth, view, weight)
 
 

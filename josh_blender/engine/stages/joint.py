@@ -203,17 +203,12 @@ def _vote(
     figures: list[Figure],
     touches: list[Touches],
     place: Place,
-    start: tuple[float, float] | None,
 ) -> ScaleEstimate | None:
-    """Votes on the ground plane first (without one, ``start`` is the scale); then on what lies under each foot."""
+    """Votes on what the rays through the soles meet; then, with the scale known, on what lies under each foot."""
     rotation, centre = _poses(scene)
     estimate: ScaleEstimate | None = None
     for _ in range(_SCALE_ROUNDS):
         scale = None if estimate is None else float(np.exp(estimate.log_scale))
-        if estimate is None and not len(place.ground):
-            if start is None or not place.clouds:
-                return None
-            scale = float(np.exp(start[0]))
         values, weights, owners = [], [], []
         for figure, touch in zip(figures, touches, strict=True):
             support = build.support_of(figure, touch, rotation, centre, scale, place)
@@ -241,15 +236,15 @@ def start_scale(scene: SceneResult, voting: list[Figure], place: Place, height_k
         return StartScale(0.0, 1.0, "none", {}, [warning], False)
     rotation, _ = _poses(scene)
     touches = [build.foot_touches(figure, figure.body) for figure in voting]
-    still = _stand_still(scene, voting, touches)
-    found = _vote(scene, voting, touches, place, still)
+    found = _vote(scene, voting, touches, place)
     if found is not None:
         return StartScale(found.log_scale, found.sigma, source, _describe(found), [], False)
     lower = [build.lower_foot_touches(figure, figure.body, place.up @ rotation[figure.fit.index]) for figure in voting]
-    found = _vote(scene, voting, lower, place, None)
+    found = _vote(scene, voting, lower, place)
     if found is not None:
         warning = "No foot was seen to stand: the scale assumes that the lower foot is on the ground."
         return StartScale(found.log_scale, max(found.sigma, 0.05), "ground", _describe(found), [warning], True)
+    still = _stand_still(scene, voting, touches)
     answers = [still] if still is not None else _smooth_motion(scene, voting)
     if answers:
         value, sigma = min(answers, key=lambda pair: pair[1])

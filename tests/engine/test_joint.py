@@ -1,0 +1,201 @@
+"""The joint stage on walks whose truth is exact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_walk import Errors, Walk, make_walk
+
+from josh_blender.engine.results import JointResult
+from josh_blender.engine.solver.region_points import FOOT_REGIONS, region_mix
+from josh_blender.engine.stages.joint import JointSettings, run_joint
+from josh_blender.scene4d.body import load_default_body
+from josh_blender.scene4d.camera import invert_rigid, transform
+from josh_blender.scene4d.conventions import CONTACT_REGIONS
+
+ERRORS = Errors(
+    landmark_px=2.0, depth=0.02, depth_bias=0.04, side_m=0.02, pose_degrees=5.0, match_px=0.7, contact_flips=0.05
+)
+
+
+def solve(walk: Walk, scene_folder: Path = Path("nowhere")) -> JointResult:
+    return run_joint(
+        walk.frames, walk.people, walk.scene, scene_folder, walk.bodies, walk.contact, JointSettings(), Path("nowhere"),
+        lambda done, total: None,
+    )  # fmt: skip
+
+
+def joints_and_slide(walk: Walk, result: JointResult, number: int = 0) -> tuple[float, float]:
+    """Mean joint error (mm) in the axes of the first camera, and mean slide of standing soles (mm per frame)."""
+    model = load_default_body()
+    person = result.people[number]
+    every = slice(None, None, 3)
+    _, joints = model.skin(person.betas, person.poses[every], person.trans[every])
+    _, truth = model.skin(walk.betas, walk.poses[number][every], walk.trans[number][every])
+    same = walk.camera[0] @ invert_rigid(result.world_from_camera[0])
+    error = np.linalg.norm(transform(same, joints) - truth, axis=-1).mean()
+    mix = region_mix(model)[[CONTACT_REGIONS.index(name) for name in FOOT_REGIONS]]
+    window = slice(0, 20)
+    vertices, _ = model.skin(person.betas, person.poses[window], person.trans[window])
+    soles = np.einsum("rv,tvi->tri", mix, vertices)
+    standing = walk.standing[number][window]
+    both = standing[1:] & standing[:-1]
+    slide = np.linalg.norm(np.diff(soles, axis=0), axis=-1)[both].mean()
+    return 1000.0 * float(error), 1000.0 * float(slide)
+
+
+def scale_error(walk: Walk, result: JointResult) -> float:
+    return float(np.log(result.scale / walk.scale))
+
+
+def test_perfect_stages_give_the_exact_scale() -> None:
+    walk = make_walk(seconds=1.0)
+    result = solve(walk)
+    assert abs(scale_error(walk, result)) < 0.004
+    assert abs(np.log(result.report["closed_form_scale"] / walk.scale)) < 0.002
+    assert result.scale_source == "height"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_biased_noisy_stages_give_the_scale_within_one_percent(seed: int) -> None:
+    walk = make_walk(errors=Errors(**{**vars(ERRORS), "seed": seed}))
+    result = solve(walk)
+    assert abs(scale_error(walk, result)) < 0.01
+    assert abs(scale_error(walk, result)) < 3.0 * result.scale_sigma
+    error, slide = joints_and_slide(walk, result)
+    assert error < 80.0
+    assert slide < 3.0
+
+
+@pytest.mark.slow
+def test_the_start_unit_does_not_matter() -> None:
+    results = [solve(make_walk(seconds=0.7, unit=unit, errors=ERRORS)) for unit in (0.05, 20.0)]
+    errors = [np.log(result.scale / unit) for result, unit in zip(results, (0.05, 20.0), strict=True)]
+    assert errors[0] == pytest.approx(errors[1], abs=2e-3)
+
+
+@pytest.mark.slow
+def test_an_uncertain_person_never_votes_but_is_placed() -> None:
+    alone = solve(make_walk(seconds=0.7, errors=ERRORS, people=1))
+    walk = make_walk(seconds=0.7, errors=ERRORS, people=2)
+    walk.people.tracks[1].reliable = False
+    walk.people.tracks[1].reason = "overlapped"
+    walk.bodies.people[1].trans[:, 2] *= 1.5
+    result = solve(walk)
+    assert abs(result.scale / alone.scale - 1.0) < 0.01
+    assert [person.reliable for person in result.people] == [True, False]
+    assert result.people[1].reason == "overlapped"
+    assert np.isfinite(result.people[1].trans).all()
+
+
+@pytest.mark.slow
+def test_two_people_share_one_world() -> None:
+    walk = make_walk(seconds=0.7, errors=ERRORS, people=2)
+    result = solve(walk)
+    assert abs(scale_error(walk, result)) < 0.015
+    for number in range(2):
+        assert joints_and_slide(walk, result, number)[0] < 120.0
+
+
+def test_a_static_camera_has_its_scale_from_feet_on_the_ground() -> None:
+    walk = make_walk(seconds=0.7, errors=ERRORS, moving=False)
+    result = solve(walk)
+    assert abs(scale_error(walk, result)) < 0.015
+    assert np.allclose(result.world_from_camera[:, :3, :3], walk.scene.world_from_camera[:, :3, :3])
+
+
+def test_without_contacts_the_lower_foot_stands_and_a_warning_says_so() -> None:
+    walk = make_walk(seconds=1.0, errors=ERRORS)
+    walk.contact.people[0].contact[:] = 0.0
+    result = solve(walk)
+    assert result.scale_source == "ground"
+    assert result.warnings
+    assert abs(scale_error(walk, result)) < 0.03
+    assert result.scale_sigma >= 0.05
+
+
+@pytest.mark.slow
+def test_without_ground_standing_feet_give_the_scale() -> None:
+    walk = make_walk(errors=Errors(landmark_px=1.0, depth=0.005))
+    walk.scene.ground = np.zeros(0)
+    result = solve(walk)
+    assert result.scale_source == "motion"
+    assert result.warnings
+    assert abs(scale_error(walk, result)) < 0.1
+    assert abs(scale_error(walk, result)) < 3.0 * result.scale_sigma
+
+
+def test_a_given_unit_is_kept() -> None:
+    walk = make_walk(seconds=0.5, unit=1.0, errors=ERRORS)
+    walk.scene.metric = True
+    result = solve(walk)
+    assert (result.scale, result.scale_sigma, result.scale_source) == (1.0, 0.0, "camera")
+    centres = result.world_from_camera[:, :3, 3]
+    assert np.linalg.norm(centres - walk.scene.world_from_camera[:, :3, 3], axis=1).max() < 0.05
+
+
+def test_nobody_leaves_the_scene_as_it_came() -> None:
+    walk = make_walk(seconds=0.5, people=0)
+    result = solve(walk)
+    assert (result.scale, result.scale_source, result.people) == (1.0, "none", [])
+    assert result.warnings
+    assert np.allclose(result.world_from_camera, walk.scene.world_from_camera)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4])
+def test_short_tracks(frames: int) -> None:
+    walk = make_walk(seconds=0.4, errors=ERRORS)
+    track, fit, contact = walk.people.tracks[0], walk.bodies.people[0], walk.contact.people[0]
+    keep = slice(3, 3 + frames)
+    for name in ("index", "box", "landmarks", "visibility", "world_landmarks", "detected", "overlap"):
+        setattr(track, name, getattr(track, name)[keep])
+    for name in ("index", "poses", "trans", "confidence", "landmark_error"):
+        setattr(fit, name, getattr(fit, name)[keep])
+    contact.contact = contact.contact[keep]
+    result = solve(walk)
+    assert np.isfinite(result.people[0].trans).all()
+    assert abs(scale_error(walk, result)) < 0.1
+
+
+def test_a_gap_is_bridged() -> None:
+    walk = make_walk(seconds=1.0, errors=ERRORS)
+    walk.people.tracks[0].detected[10:16] = False
+    walk.people.tracks[0].landmarks[10:16] = np.nan
+    walk.bodies.people[0].confidence[10:16] = 0.0
+    result = solve(walk)
+    assert abs(scale_error(walk, result)) < 0.02
+    steps = np.linalg.norm(np.diff(result.people[0].trans, axis=0), axis=1)
+    assert steps.max() < 0.2
+
+
+def test_a_step_under_the_foot_is_found_in_the_depth_maps(tmp_path: Path) -> None:
+    """The person walks 15 cm above the ground plane, on a platform that only the depth maps show."""
+    walk = make_walk(seconds=1.0)
+    raised = 0.15 / walk.scale
+    ground = walk.scene.ground.copy()
+    # The plane that stage 3 found lies below the platform.
+    walk.scene.ground[3] += raised
+    (tmp_path / "depth").mkdir()
+    walk.scene.depth_index = walk.scene.keyframe[::2]
+    intrinsics = walk.scene.intrinsics[0] / 4.0
+    rows, columns = np.mgrid[0:135, 0:240] + 0.5
+    rays = np.stack([(columns - intrinsics[2]) / intrinsics[0], (rows - intrinsics[3]) / intrinsics[1]], -1)
+    rays = np.concatenate([rays, np.ones((135, 240, 1))], -1)
+    for position in walk.scene.depth_index:
+        matrix = walk.scene.world_from_camera[position]
+        slope = rays @ matrix[:3, :3].T @ ground[:3]
+        depth = np.where(slope < -1e-3, -(ground[:3] @ matrix[:3, 3] + ground[3]) / slope, 0.0)
+        np.savez(
+            tmp_path / "depth" / f"{position:06d}.npz",
+            depth=np.where(depth < 60.0, depth, 0.0).astype(np.float32),
+            confidence=np.ones((135, 240), np.float32),
+            intrinsics=intrinsics,
+        )
+    with_depth = solve(walk, tmp_path)
+    without = solve(walk)
+    assert abs(scale_error(walk, with_depth)) < 0.02
+    # The camera is 1.6 m above the platform: the plane alone errs by 15 cm of it.
+    assert abs(scale_error(walk, without)) > 0.04

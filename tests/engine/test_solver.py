@@ -1,0 +1,261 @@
+"""The solver's parts: derivatives against finite differences, elimination against a dense solve, closed forms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from synthetic_walk import Errors, Walk, make_walk
+
+from josh_blender.engine.solver import build, levenberg, scale, so3
+from josh_blender.engine.solver.arrowhead import Arrowhead, Chain, solve
+from josh_blender.engine.solver.body_points import BODY_SIZE, pose
+from josh_blender.engine.solver.problem import Problem
+from josh_blender.engine.solver.residuals import moment
+from josh_blender.engine.solver.settings import SolverSettings
+from josh_blender.engine.solver.state import State, retract
+from josh_blender.engine.solver.surfaces import DepthCloud
+from josh_blender.engine.stages import joint
+from josh_blender.scene4d.body import load_default_body
+
+SETTINGS = SolverSettings(points=60)
+
+
+def problem_of(walk: Walk) -> tuple[Problem, State]:
+    """The joint problem of a walk, with one depth map's surface under the first contact, and a state off its start."""
+    model = load_default_body()
+    figures = joint.make_figures(model, walk.frames, walk.people, walk.bodies, walk.contact)
+    place = build.Place(joint.up_direction(walk.scene, figures), walk.scene.ground, [])
+    people = [build.person_problem(figure, walk.scene, model, True, SETTINGS) for figure in figures]
+    cloud = DepthCloud(0, walk.scene.world_from_camera[0, :3, 3], walk.scene.points, None)
+    log_scale = float(np.log(walk.scale))
+    problem = build.make_problem(
+        walk.scene, figures, people, [cloud], log_scale, SETTINGS, scale_free=True, cameras_free=True
+    )
+    cameras = problem.initial.cameras
+    associated = []
+    for person, figure, body in zip(people, figures, problem.initial.bodies, strict=True):
+        touches = build.foot_touches(figure, body)
+        support = build.support_of(figure, touches, cameras.rotation.numpy(), cameras.centre.numpy(), walk.scale, place)
+        support.depth[::2] = 0
+        support.view[::2] = cloud.centre
+        associated.append(build.with_surfaces(person, figure, touches, support))
+    problem = replace(problem, people=tuple(associated))
+    torch.manual_seed(0)
+    step = 0.01 * torch.randn(problem.layout.size, dtype=torch.float64)
+    chains = [0.02 * torch.randn(len(p.index), BODY_SIZE, dtype=torch.float64) for p in problem.people]
+    points = 0.01 * torch.randn_like(problem.initial.points)
+    return problem, retract(problem.initial, problem.layout, step, chains, points)
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[Problem, State]:
+    return problem_of(make_walk(seconds=0.4, people=1, errors=Errors(pose_degrees=3.0, landmark_px=1.0)))
+
+
+def test_exponential_and_logarithm_invert_each_other() -> None:
+    vector = torch.tensor([[0.0, 0.0, 0.0], [1e-8, 0.0, 0.0], [0.3, -0.2, 0.5], [2.0, 1.0, -1.0]], dtype=torch.float64)
+    assert torch.allclose(so3.log(so3.exp(vector)), vector, atol=1e-9)
+    turn = so3.exp(vector)
+    assert torch.allclose(turn @ turn.transpose(-1, -2), torch.eye(3, dtype=torch.float64).expand(4, 3, 3))
+
+
+def test_body_points_are_the_skinned_body() -> None:
+    model = load_default_body()
+    walk = make_walk(seconds=0.2)
+    figure = joint.make_figures(model, walk.frames, walk.people, walk.bodies, walk.contact)[0]
+    posed = pose(figure.points, figure.body.rotation, figure.body.trans, figure.body.betas)
+    fit = figure.fit
+    vertices, joints = model.skin(fit.betas, fit.poses, fit.trans)
+    expected = np.einsum("pv,tvi->tpi", figure.map.vertex_mix, vertices)
+    expected += np.einsum("pj,tji->tpi", figure.map.joint_mix, joints)
+    assert np.allclose(posed.points.numpy(), expected, atol=1e-6)
+    assert np.allclose(posed.joints.numpy(), joints, atol=1e-6)
+
+
+@pytest.mark.parametrize("term", ["landmarks", "static", "root", "scale"])
+def test_jacobians_agree_with_differences(small: tuple[Problem, State], term: str) -> None:
+    problem, state = small
+    terms = levenberg.Terms(SETTINGS, problem.image_long_side)
+    person, layout = problem.people[0], problem.layout
+    block = getattr(terms, term)
+
+    def residual(border: torch.Tensor, chain: torch.Tensor) -> torch.Tensor:
+        moved = retract(state, layout, border, [chain], torch.zeros_like(state.points))
+        at = moment(person, 0, moved, False)
+        return block.groups_at(at, moved.depth) if term == "scale" else block.groups(at)
+
+    at = moment(person, 0, state, True)
+    rows = block.rows_at(at, layout, state.depth) if term == "scale" else block.rows(at, layout)
+    count = len(rows.residual)
+    assert count > 3
+    torch.manual_seed(1)
+    for _ in range(4):
+        border = torch.randn(layout.size, dtype=torch.float64)
+        chain = torch.randn(len(person.index), BODY_SIZE, dtype=torch.float64)
+        h = 1e-6
+        numeric = (residual(h * border, h * chain) - residual(-h * border, -h * chain)) / (2.0 * h)
+        analytic = torch.einsum("ngic,nc->ngi", rows.border, border[rows.columns])
+        for frame, jacobian in rows.body:
+            analytic = analytic + torch.einsum("ngid,nd->ngi", jacobian, chain[frame])
+        assert torch.allclose(analytic, numeric, atol=1e-4 * float(numeric.abs().max()))
+
+
+def test_jacobian_of_correspondences(small: tuple[Problem, State]) -> None:
+    problem, state = small
+    block = levenberg.Terms(SETTINGS, problem.image_long_side).correspondences
+    seen, layout = problem.observations, problem.layout
+    by_camera, by_point = block.linearize(seen, state)
+    torch.manual_seed(2)
+    border = torch.randn(layout.size, dtype=torch.float64)
+    points = torch.randn_like(state.points)
+    zero = [torch.zeros(len(p.index), BODY_SIZE, dtype=torch.float64) for p in problem.people]
+
+    def residual(h: float) -> torch.Tensor:
+        return block.groups(seen, retract(state, layout, h * border, zero, h * points))[:, 0]
+
+    numeric = (residual(1e-6) - residual(-1e-6)) / 2e-6
+    six = torch.arange(6)
+    columns = torch.cat([layout.CAMERA + 6 * seen.keyframe[:, None] + six, torch.full((len(numeric), 1), 1)], 1)
+    analytic = torch.einsum("mic,mc->mi", by_camera, border[columns])
+    analytic = analytic + torch.einsum("mic,mc->mi", by_point, points[seen.point])
+    assert torch.allclose(analytic, numeric, atol=1e-4 * float(numeric.abs().max()))
+
+
+def test_gradient_of_the_whole_cost(small: tuple[Problem, State]) -> None:
+    """Along the border and the bodies, J'Wr is half the slope of the robust cost (points held)."""
+    problem, state = small
+    terms = levenberg.Terms(SETTINGS, problem.image_long_side)
+    held = replace(problem, observations=build.observations(make_walk(seconds=0.4, moving=False).scene, 0)[0])
+    system = levenberg.assemble(held, terms, state)
+    torch.manual_seed(3)
+    border = torch.randn(problem.layout.size, dtype=torch.float64)
+    # Turns of the camera enter the smoothness of turns only in its value (documented there).
+    border[problem.layout.CAMERA : problem.layout.depth_start] = 0.0
+    chain = torch.randn(len(problem.people[0].index), BODY_SIZE, dtype=torch.float64)
+
+    def cost(h: float) -> float:
+        moved = retract(state, problem.layout, h * border, [h * chain], torch.zeros_like(state.points))
+        return sum(levenberg.evaluate(held, terms, moved).values())
+
+    slope = (cost(1e-6) - cost(-1e-6)) / 2e-6
+    analytic = 2.0 * float(system.gradient @ border + (system.chains[0].gradient * chain).sum())
+    # The turns' smoothness drops half the turn between frames from its Jacobian.
+    assert analytic == pytest.approx(slope, rel=0.05)
+
+
+def test_elimination_is_the_dense_solve() -> None:
+    torch.manual_seed(4)
+    size, columns, lengths = 3, 5, (1, 4, 7)
+    total = sum(lengths) * size + columns
+    dense = torch.zeros(total, total, dtype=torch.float64)
+    chains, start = [], 0
+    for frames in lengths:
+        chain = Chain.zeros(frames, size, columns, dense)
+        # Squares of rows that touch three neighbouring frames and the border: positive definite and banded.
+        for first in range(frames):
+            span = min(3, frames - first)
+            row = torch.randn(2 * size, span * size + columns, dtype=torch.float64)
+            where = torch.cat(
+                [start + first * size + torch.arange(span * size), total - columns + torch.arange(columns)]
+            )
+            dense[where[:, None], where[None]] += row.T @ row
+        start += frames * size
+        chains.append(chain)
+    dense += torch.eye(total, dtype=torch.float64)
+    gradient = torch.randn(total, dtype=torch.float64)
+    start = 0
+    for chain, frames in zip(chains, lengths, strict=True):
+        for t in range(frames):
+            rows = slice(start + t * size, start + (t + 1) * size)
+            chain.gradient[t] = gradient[rows]
+            chain.border[t] = dense[rows, total - columns :]
+            for offset in range(min(3, frames - t)):
+                chain.band[t, offset] = dense[rows, start + (t + offset) * size : start + (t + offset + 1) * size]
+        start += frames * size
+    system = Arrowhead(chains, dense[-columns:, -columns:].clone(), gradient[-columns:].clone())
+    damping = 0.3
+    damped = dense + damping * torch.diag(dense.diagonal()) + 1e-9 * torch.eye(total, dtype=torch.float64)
+    expected = -torch.linalg.solve(damped, gradient)
+    step = solve(system, torch.ones(columns, dtype=torch.bool), damping)
+    found = torch.cat([*(chain.reshape(-1) for chain in step.chains), step.border])
+    assert torch.allclose(found, expected, atol=1e-8)
+
+    free = torch.tensor([True, False, True, False, True])
+    kept = torch.cat([torch.ones(total - columns, dtype=torch.bool), free])
+    expected = torch.zeros(total, dtype=torch.float64)
+    expected[kept] = -torch.linalg.solve(damped[kept][:, kept], gradient[kept])
+    step = solve(system, free, damping)
+    found = torch.cat([*(chain.reshape(-1) for chain in step.chains), step.border])
+    assert torch.allclose(found, expected, atol=1e-8)
+
+
+def test_every_accepted_step_lowers_the_cost(small: tuple[Problem, State]) -> None:
+    problem, state = small
+    report = levenberg.Report()
+    levenberg.minimize(problem, SETTINGS, state, 6, report)
+    totals = [sum(cost.values()) for cost in report.costs]
+    assert len(totals) >= 3
+    assert all(after < before for before, after in pairwise(totals))
+    assert totals[-1] < 0.1 * totals[0]
+
+
+# --- closed forms ----------------------------------------------------------------------------------------------------
+
+
+def test_a_ray_votes_for_the_true_scale() -> None:
+    rng = np.random.default_rng(0)
+    count, unit = 40, 0.37
+    rotation = so3.exp(torch.as_tensor(rng.normal(0.0, 0.2, (count, 3)))).numpy()
+    centre = rng.normal(0.0, 1.0, (count, 3)) / unit
+    sole = np.stack([rng.normal(0, 1, count), rng.uniform(0.5, 1.5, count), rng.uniform(3, 9, count)], 1)
+    point = centre + np.einsum("nij,nj->ni", rotation, sole) / unit
+    normal = rng.normal(size=(count, 3))
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    value, weight = scale.ray_votes(sole, rotation, centre, point, normal)
+    assert (weight > 0).all()
+    assert np.allclose(np.exp(value), unit)
+    behind = point - 5.0 * (point - centre)
+    _, weight = scale.ray_votes(sole, rotation, centre, behind, normal)
+    assert (weight == 0).all()
+
+
+def test_wrong_votes_do_not_move_the_scale() -> None:
+    rng = np.random.default_rng(1)
+    good = np.log(0.4) + rng.normal(0.0, 0.01, 100)
+    votes = scale.Votes(np.append(good, np.full(30, 1.0)), np.ones(130), np.append(np.zeros(100), np.ones(30)))
+    estimate = scale.combine_votes(votes)
+    assert estimate is not None
+    assert abs(estimate.log_scale - np.log(0.4)) < 0.01
+    assert estimate.sigma > 0.1  # the two people disagree, and it says so
+    assert scale.combine_votes(scale.Votes(np.zeros(3), np.zeros(3), np.zeros(3))) is None
+
+
+def test_weighted_median_is_symmetric() -> None:
+    value, weight = np.array([1.0, 2.0, 5.0, 9.0]), np.array([1.0, 3.0, 2.0, 1.0])
+    assert scale.weighted_median(-value, weight) == pytest.approx(-scale.weighted_median(value, weight))
+
+
+def test_standing_feet_and_smooth_motion_know_the_scale() -> None:
+    rng = np.random.default_rng(2)
+    time = np.arange(60) / 30.0
+    unit = 0.4
+    rotation = so3.exp(torch.as_tensor(rng.normal(0.0, 0.05, (60, 3)))).numpy()
+    camera = np.stack([0.3 * np.sin(5 * time), 1.2 * time, 0.1 * np.cos(7 * time)], 1)
+    stand = np.repeat([1, 2, 3], 20)
+    feet = np.array([[0.0, 5.0, 0.0], [0.3, 5.6, 0.0], [0.0, 6.2, 0.0]])[stand - 1]
+    local = np.einsum("tji,tj->ti", rotation, feet - camera)
+    answer = scale.standing_scale(local, rotation, camera / unit, stand)
+    assert answer is not None
+    assert answer[0] == pytest.approx(np.log(unit), abs=1e-6)
+    pelvis = np.stack([np.zeros(60), 5.0 + 1.0 * time, np.ones(60)], 1)
+    local = np.einsum("tji,tj->ti", rotation, pelvis - camera)
+    answer = scale.smooth_motion_scale(local, rotation, camera / unit, time, 1.0)
+    assert answer is not None
+    assert answer[0] == pytest.approx(np.log(unit), abs=1e-3)
+    still = np.zeros((60, 3))
+    assert scale.standing_scale(local, rotation, still, stand) is None
+    assert scale.smooth_motion_scale(local, rotation, still, time, 1.0) is None
