@@ -35,9 +35,13 @@ class WorkFolder:
         self.stages.mkdir(parents=True, exist_ok=True)
 
     def close(self) -> None:
-        """Move the stages into the complete scene and put a copy of the log beside them."""
+        """Move the stages and the log into the complete scene."""
         finished = self.scene / "stages"
         shutil.rmtree(finished, ignore_errors=True)
         self.stages.replace(finished)
         if self.log.is_file():
-            shutil.copyfile(self.log, self.scene / "run.log")
+            try:
+                self.log.replace(self.scene / "run.log")
+            except PermissionError:
+                # Windows does not move a file that is open.
+                shutil.copyfile(self.log, self.scene / "run.log")

@@ -93,9 +93,7 @@ def test_a_whole_run_in_words(studio: Studio) -> None:
     log = (studio.scene / "run.log").read_text()
     assert log.count("library noise") == 7 and log.count("python noise") == 7
     assert sorted(path.name.split("-")[0] for path in (studio.scene / "stages").iterdir()) == sorted(STAGES[:-1])
-    assert {path.name for path in studio.output.iterdir()} == {
-        studio.scene.name, studio.scene.name + ".json", studio.scene.name + ".log",
-    }  # fmt: skip
+    assert {path.name for path in studio.output.iterdir()} == {studio.scene.name, studio.scene.name + ".json"}
 
 
 def test_a_whole_run_as_a_job(studio: Studio) -> None:
@@ -222,6 +220,14 @@ def test_settings_that_cannot_work_are_refused_at_once(studio: Studio, words: li
     assert any(part in line for part in message.split("|")), line
     assert studio.stages() == []
     assert not studio.scene.exists() and not Path(str(studio.scene) + ".work").exists()
+
+
+def test_a_body_file_that_is_something_else(studio: Studio) -> None:
+    body = studio.home / "SMPL_NEUTRAL.pkl"
+    body.write_bytes(b"\x80\x02cposix\nsystem\nq\x00X\x02\x00\x00\x00lsq\x01\x85q\x02Rq\x03.")
+    line = only_line(studio.run("--body", str(body)))
+    assert "SMPL_NEUTRAL.pkl is not an SMPL body" in line and "Choose" in line
+    assert studio.stages() == []
 
 
 def test_an_output_that_cannot_be_made(studio: Studio) -> None:
