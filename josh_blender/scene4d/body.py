@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import read_npz, write_npz
-from .conventions import CONTACT_REGIONS, JOINT_COUNT
+from .conventions import CONTACT_REGIONS, JOINT_COUNT, JOINT_PARENTS
 from .errors import SceneFormatError
 from .rotations import matrix_from_axis_angle
 
@@ -118,7 +118,12 @@ def load_default_body() -> BodyModel:
     return load_body(default_body_path())
 
 
-def _check(model: BodyModel, label: str) -> None:
+def check_body(model: BodyModel, label: str) -> None:
+    """Check that the arrays of a body fit together; ``label`` names it in the error.
+
+    Raises:
+        SceneFormatError: wrong shapes, values that are not numbers, other joints than SMPL's, faces without vertices.
+    """
     vertices = len(model.v_template)
     fits = (
         model.v_template.shape == (vertices, 3)
@@ -133,6 +138,7 @@ def _check(model: BodyModel, label: str) -> None:
         and model.kintree_table.shape == (2, JOINT_COUNT)
         and model.f.ndim == 2
         and model.f.shape[1:] == (3,)
+        and len(model.f) > 0
         and model.region_of_vertex.shape == (vertices,)
         and model.foot_vertices.shape == (4,)
     )
@@ -144,8 +150,11 @@ def _check(model: BodyModel, label: str) -> None:
     indices = (model.f, model.foot_vertices)
     if not all(array.dtype.kind in "iu" and array.min() >= 0 and array.max() < vertices for array in indices):
         raise SceneFormatError(f"{label} is not a body in SMPL format: it names vertices that do not exist.")
-    if any(not 0 <= parent < joint for joint, parent in enumerate(model.parents) if joint):
-        raise SceneFormatError(f"{label} is not a body in SMPL format: its joints are no tree.")
+    if model.parents != JOINT_PARENTS:
+        raise SceneFormatError(f"{label} is not a body in SMPL format: its joints hang together in another way.")
+    region = model.region_of_vertex
+    if region.dtype.kind not in "iu" or region.min() < -1 or region.max() >= len(model.region_names):
+        raise SceneFormatError(f"{label} is not a body in SMPL format: it names regions that do not exist.")
     _check_fingers(model, label)
 
 
@@ -227,5 +236,5 @@ def load_body(path: Path) -> BodyModel:
         finger_regressor=arrays.get("finger_regressor"),
         finger_weights=arrays.get("finger_weights"),
     )
-    _check(model, path.name)
+    check_body(model, path.name)
     return model
