@@ -36,7 +36,7 @@ class TrackerSettings:
     check: float = 0.08
 
 
-@dataclass
+@dataclass(eq=False)
 class Tracklet:
     """One person for as long as the landmark model followed; poses by picture index."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,18 +27,19 @@ Progress = Callable[[int, int], None]
 
 #: People are looked for in pictures of at most this long side; landmarks and masks are scaled back.
 _LONG_SIDE = 1920
+#: Each thread holds models of its own; more than a few gain nothing.
+_MOST_THREADS = 4
 #: Mask values that are left for tracked people.
 _MOST_PEOPLE = MASK_UNTRACKED - 1
 
 
 @dataclass(frozen=True)
 class PeopleSettings:
-    """people: keep at most so many, the largest and longest seen. threads: 0 stands for the machine's cores, at most 4.
-    smoothing: standard deviation in seconds of the Gaussian over the landmarks."""
+    """people: keep at most so many, the largest and longest seen. smoothing: standard deviation in seconds of the
+    Gaussian over the landmarks."""
 
     people: int | None = None
     backend: str = "mediapipe"
-    threads: int = 2
     smoothing: float = 0.02
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     link: LinkSettings = field(default_factory=LinkSettings)
@@ -52,7 +54,7 @@ def run_people(frames: FramesResult, settings: PeopleSettings, folder: Path, pro
     """
     size = work_size(frames.source.width, frames.source.height)
     count = len(frames.frame)
-    with open_frames(frames) as reader, Workers(settings.threads) as workers:
+    with open_frames(frames) as reader, Workers(min(_MOST_THREADS, os.cpu_count() or 1)) as workers:
         tracker = Tracker(workers, make_tiles(*size), size, settings.tracker)
         scaled = None if size == (frames.source.width, frames.source.height) else size
         for index, picture in reader.iterate(size=scaled):

@@ -1,0 +1,378 @@
+"""Stage 2: the models' pre- and post-processing, tracks, masks, and who can be trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from barcode_clips import write_clip
+
+from josh_blender.engine.detection import fetch_models, models
+from josh_blender.engine.detection.detector import Detections, PoseDetector, Tile, decode, make_anchors, suppress
+from josh_blender.engine.detection.landmarker import REGION_SCALE, Pose, PoseLandmarker, pack_mask, refine
+from josh_blender.engine.detection.linking import LinkSettings, is_person, link_tracklets
+from josh_blender.engine.detection.masks import Labelled, label_mask
+from josh_blender.engine.detection.poses import same_body
+from josh_blender.engine.detection.quality import QualitySettings, judge, spill, unsure_frames
+from josh_blender.engine.detection.regions import Region, crop, paste, region_from_points
+from josh_blender.engine.detection.smoothing import fill_gaps, smooth
+from josh_blender.engine.detection.tiles import make_tiles
+from josh_blender.engine.detection.tracker import Tracklet
+from josh_blender.engine.stages.frames import FramesSettings, run_frames
+from josh_blender.engine.stages.people import PeopleSettings, make_track, run_people, set_overlaps
+from josh_blender.engine.video.reader import open_frames
+from josh_blender.scene4d.conventions import MASK_UNTRACKED
+from josh_blender.scene4d.errors import UserError
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+needs_models = pytest.mark.skipif(
+    not fetch_models.models_present(), reason=f"the pose models are missing: {models.FETCH_COMMAND}"
+)
+
+
+def needs_clip(name: str):
+    return pytest.mark.skipif(not (DATA / name).exists(), reason=f"the clip {name} is not beside the project")
+
+
+# --- a person made of numbers ------------------------------------------------------------------------------------
+
+_STANDING = {
+    0: (0.5, 0.12), 7: (0.53, 0.12), 8: (0.47, 0.12), 11: (0.58, 0.25), 12: (0.42, 0.25), 13: (0.61, 0.38),
+    14: (0.39, 0.38), 15: (0.62, 0.5), 16: (0.38, 0.5), 23: (0.55, 0.5), 24: (0.45, 0.5), 25: (0.55, 0.7),
+    26: (0.45, 0.7), 27: (0.55, 0.88), 28: (0.45, 0.88), 29: (0.55, 0.9), 30: (0.45, 0.9), 31: (0.56, 0.91),
+    32: (0.44, 0.91),
+}  # fmt: skip
+
+
+def person(x: float, y: float, side: float = 200.0, wide: float = 0.12, visibility: float = 0.9) -> Pose:
+    """A standing person in the region centred at (x, y), with an elliptic mask of half width ``wide``."""
+    region = Region(x, y, side, 0.0)
+    unit = np.full((33, 2), (0.5, 0.12))
+    for row, point in _STANDING.items():
+        unit[row] = point
+    v, u = (np.mgrid[0:256, 0:256] + 0.5) / 256
+    mask = ((u - 0.5) / wide) ** 2 + ((v - 0.5) / 0.43) ** 2 < 1
+    return Pose(1.0, region, region.to_plate(unit), np.full(33, visibility), np.zeros((33, 3)), pack_mask(mask), region)
+
+
+def path(number: int, xs: dict[int, float], colour: int = 0, y: float = 200.0) -> Tracklet:
+    histogram = np.zeros(128, np.float32)
+    histogram[[colour, 64 + colour]] = 1
+    poses = {k: person(x, y) for k, x in xs.items()}
+    return Tracklet(number, poses, {min(xs): histogram}, {k: 0.005 for k in xs})
+
+
+# --- regions -----------------------------------------------------------------------------------------------------
+
+
+def test_region_turns_the_body_upright():
+    region = region_from_points(np.array([100.0, 80.0]), np.array([140.0, 80.0]), 1.25)
+    assert region.rotation == pytest.approx(np.pi / 2)
+    np.testing.assert_allclose(region.to_plate(np.array([0.5, 0.5])), (100, 80))
+    np.testing.assert_allclose(region.to_plate(np.array([0.5, 0.1])), (140, 80), atol=1e-9)
+
+
+def test_a_spot_in_the_crop_is_where_it_is_on_the_plate():
+    picture = np.zeros((300, 400, 3), np.uint8)
+    cv2.circle(picture, (210 * 16, 130 * 16), 6 * 16, (255, 255, 255), -1, cv2.LINE_AA, shift=4)
+    spot = np.array([210.5, 130.5])
+    for rotation in (0.0, 0.7, -2.0):
+        region = Region(190.0, 140.0, 180.0, rotation)
+        small = crop(picture, region, 256)[:, :, 0].astype(float)
+        v, u = np.mgrid[0:256, 0:256] + 0.5
+        centre = np.array([(small * u).sum(), (small * v).sum()]) / small.sum() / 256
+        np.testing.assert_allclose(region.to_plate(centre), spot, atol=0.05)
+        back = paste(small.astype(np.uint8), region, (0, 0, 400, 300)).astype(float)
+        y, x = np.mgrid[0:300, 0:400] + 0.5
+        np.testing.assert_allclose(np.array([(back * x).sum(), (back * y).sum()]) / back.sum(), spot, atol=0.1)
+
+
+# --- the detector ------------------------------------------------------------------------------------------------
+
+
+def test_anchors_are_those_of_the_network():
+    anchors = make_anchors()
+    assert anchors.shape == (2254, 2)
+    np.testing.assert_allclose(anchors[0], (0.5 / 28, 0.5 / 28))
+    np.testing.assert_allclose(anchors[2], (1.5 / 28, 0.5 / 28))
+    np.testing.assert_allclose(anchors[28 * 28 * 2], (0.5 / 14, 0.5 / 14))
+    np.testing.assert_allclose(anchors[-1], (6.5 / 7, 6.5 / 7))
+
+
+def test_decoding_adds_the_anchor():
+    raw = np.zeros((2254, 12), np.float32)
+    logits = np.full(2254, -10.0, np.float32)
+    raw[100] = [22.4, 0, 44.8, 44.8, 0, 11.2, 0, 0, 0, 0, 0, 0]
+    logits[100] = 2.0
+    anchors = make_anchors()
+    found = decode(raw, logits, anchors)
+    assert len(found) == 1
+    assert found.score[0] == pytest.approx(1 / (1 + np.exp(-2)))
+    np.testing.assert_allclose(found.box[0], [*(anchors[100]), *(anchors[100] + (0.2, 0.1))] + np.r_[0, -0.1, 0, 0])
+    np.testing.assert_allclose(found.points[0, 0], anchors[100] + (0, 0.05), atol=1e-7)
+
+
+def test_suppression_averages_by_score_and_keeps_others_apart():
+    box = np.array([[0.1, 0.1, 0.3, 0.3], [0.12, 0.1, 0.32, 0.3], [0.6, 0.6, 0.8, 0.8]])
+    points = np.repeat(box[:, None, :2], 4, axis=1)
+    kept = suppress(Detections(box, points, np.array([0.9, 0.6, 0.7])))
+    assert kept.score.tolist() == [0.9, 0.7]
+    np.testing.assert_allclose(kept.box[0], 0.6 * box[0] + 0.4 * box[1])
+    np.testing.assert_allclose(kept.points[1], points[2])
+
+
+def test_tiles_cover_the_picture():
+    for width, height in ((1920, 1080), (1080, 1920), (640, 640), (64, 48)):
+        for level in make_tiles(width, height)[:-1]:
+            seen = np.zeros((height, width), bool)
+            for tile in level:
+                seen[max(0, tile.y) : tile.y + tile.side, max(0, tile.x) : tile.x + tile.side] = True
+            assert seen.all()
+
+
+def test_refining_moves_to_the_centre_of_mass_only_where_sure():
+    heatmap = np.full((64, 64, 39), -20.0)
+    heatmap[20, 30:32, 0] = 20.0
+    heatmap[20, 30, 1] = -1.0
+    points = np.full((39, 2), (31.4 / 64, 21.2 / 64))
+    refined = refine(points, heatmap)
+    np.testing.assert_allclose(refined[0], (30.5 / 64, 20 / 64), atol=1e-6)
+    np.testing.assert_array_equal(refined[1:], points[1:])
+
+
+# --- tracks ------------------------------------------------------------------------------------------------------
+
+
+def test_a_broken_path_is_joined_by_place_and_clothes():
+    a = path(0, {k: 100.0 + 4 * k for k in range(20)}, colour=3)
+    b = path(1, {k: 100.0 + 4 * k for k in range(30, 50)}, colour=3)
+    other = path(2, {k: 100.0 + 4 * k for k in range(32, 50)}, colour=9)
+    joined = link_tracklets([a, b, other], 30.0, LinkSettings())
+    assert [(t.number, t.first, t.last) for t in joined] == [(0, 0, 49), (2, 32, 49)]
+
+
+def test_people_who_cross_behind_each_other_keep_their_names():
+    """Both are lost for eight pictures where they meet; speed and clothes tell them apart after it."""
+    right = {k: 100.0 + 6 * k for k in range(60)}
+    left = {k: 460.0 - 6 * k for k in range(60)}
+    before, after = range(0, 26), range(34, 60)
+    pieces = [
+        path(0, {k: right[k] for k in before}, 1), path(1, {k: left[k] for k in before}, 2),
+        path(2, {k: left[k] for k in after}, 2), path(3, {k: right[k] for k in after}, 1),
+    ]  # fmt: skip
+    joined = {t.number: t for t in link_tracklets(pieces, 30.0, LinkSettings())}
+    assert set(joined) == {0, 1}
+    assert joined[0].poses[59].region.x == right[59]
+    assert joined[1].poses[59].region.x == left[59]
+
+
+def test_short_dim_and_unsteady_paths_are_no_people():
+    settings = LinkSettings()
+    good = path(0, {k: 100.0 for k in range(30)})
+    assert is_person(good, 30.0, settings)
+    assert not is_person(path(1, {k: 100.0 for k in range(8)}), 30.0, settings)
+    dog = path(2, {k: 100.0 for k in range(30)})
+    dog.poses = {k: person(100.0, 200.0, visibility=0.7) for k in range(30)}
+    assert is_person(dog, 30.0, settings)
+    dog.disagreement = {k: 0.06 for k in range(30)}
+    assert not is_person(dog, 30.0, settings)
+
+
+def test_gaps_are_filled_and_said():
+    piece = path(0, {k: 100.0 + 2 * k for k in range(10) if k not in (4, 5, 6)})
+    track = make_track(1, piece, (640, 480), 2.0, 0.0)
+    assert track.index.tolist() == list(range(10))
+    assert track.detected.tolist() == [k not in (4, 5, 6) for k in range(10)]
+    steps = np.diff(track.landmarks[:, 23, 0])
+    np.testing.assert_allclose(steps, 4.0, atol=1e-3)
+    assert (track.visibility[4:7] == 0).all() and (track.visibility[:4] > 0).all()
+    inside = (track.landmarks >= track.box[:, None, :2]) & (track.landmarks <= track.box[:, None, 2:])
+    assert inside.all()
+
+
+def test_filling_and_smoothing_leave_straight_lines_alone():
+    values = np.stack([np.arange(20.0), 3 - 2 * np.arange(20.0)], axis=1)
+    known = np.ones(20, bool)
+    known[[5, 6, 11]] = False
+    spoilt = values.copy()
+    spoilt[~known] = 99
+    np.testing.assert_allclose(fill_gaps(spoilt, known), values)
+    np.testing.assert_allclose(smooth(values, 1.0)[4:-4], values[4:-4])
+
+
+def test_overlap_is_the_covered_share_of_the_box():
+    a = make_track(1, path(0, {k: 100.0 for k in range(4)}), (640, 480), 1.0, 0.0)
+    b = make_track(2, path(1, {k: 100.0 + 40 * k for k in range(2, 6)}), (640, 480), 1.0, 0.0)
+    b.box[:] = a.box[0]
+    b.box[1:, [0, 2]] += 0.25 * (a.box[0, 2] - a.box[0, 0])
+    set_overlaps([a, b])
+    np.testing.assert_allclose(a.overlap, [0, 0, 1, 0.75], atol=1e-6)
+    np.testing.assert_allclose(b.overlap, [1, 0.75, 0, 0], atol=1e-6)
+
+
+# --- trust -------------------------------------------------------------------------------------------------------
+
+
+def test_a_mask_of_two_people_spills_over_the_skeleton():
+    assert spill(person(200, 200, wide=0.11)) < 0.07
+    assert spill(person(200, 200, wide=0.40)) > 0.3
+
+
+def test_a_part_taken_for_a_body_is_the_same_body():
+    whole = person(200, 200)
+    assert same_body(whole, person(203, 202))
+    assert same_body(whole, person(205, 225, side=180))
+    assert not same_body(whole, person(270, 200))
+
+
+def test_mixed_bodies_are_unreliable_and_steady_ones_are_not():
+    settings = QualitySettings()
+    piece = path(0, {k: 100.0 for k in range(30)})
+    assert judge(piece, settings) == ""
+    piece.disagreement = {k: 0.05 if k >= 20 else 0.005 for k in range(0, 30, 5)}
+    assert judge(piece, settings) == ""
+    assert unsure_frames(piece, settings) == set(range(18, 30))
+    piece.disagreement = {k: 0.05 for k in range(0, 30, 5)}
+    assert "unsteadily" in judge(piece, settings)
+    piece.poses = {k: person(100, 200, wide=0.4) for k in range(30)}
+    assert "several bodies" in judge(piece, settings)
+
+
+# --- masks -------------------------------------------------------------------------------------------------------
+
+
+def test_the_nearer_person_covers_the_farther_one_and_the_untracked():
+    near, far, stranger = person(200, 210), person(230, 190), person(215, 260)
+    people = [Labelled(near, 2), Labelled(far, 1), Labelled(stranger, MASK_UNTRACKED)]
+    label = label_mask(people, 400, 400, MASK_UNTRACKED)
+    assert label[210, 200] == 2 and label[190, 260] == 1
+    assert label[200, 215] == 2, "the feet of person 2 are lower in the picture"
+    assert label[345, 215] == MASK_UNTRACKED
+    assert label[20, 20] == 0
+
+
+def test_masks_at_the_border_are_cut_off():
+    label = label_mask([Labelled(person(5, 200), 1), Labelled(person(-400, 200), 2)], 300, 400, MASK_UNTRACKED)
+    assert label.shape == (400, 300) and set(np.unique(label)) == {0, 1}
+
+
+# --- the model files ---------------------------------------------------------------------------------------------
+
+
+def test_missing_and_damaged_models_say_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv(models.FOLDER_VARIABLE, str(tmp_path))
+    with pytest.raises(UserError) as caught:
+        models.read_model(models.POSE_DETECTION)
+    assert caught.value.kind == "missing_models" and models.FETCH_COMMAND in caught.value.remedy
+    (tmp_path / models.POSE_DETECTION.name).write_bytes(b"something else")
+    with pytest.raises(UserError) as caught:
+        models.read_model(models.POSE_DETECTION)
+    assert caught.value.kind == "wrong_models"
+
+
+def test_models_are_taken_out_of_a_wheel_only_when_they_are_the_right_ones(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(models.FOLDER_VARIABLE, str(tmp_path / "models"))
+    contents = {file: f"weights of {file.name}".encode() for file in models.MODEL_FILES}
+    wheel = tmp_path / "mediapipe.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for file, data in contents.items():
+            archive.writestr(file.member, data)
+    assert fetch_models.main(["--wheel", str(wheel)]) == 1
+    assert "does not hold the models" in capsys.readouterr().err
+    assert not list((tmp_path / "models").glob("*.tflite"))
+    right = tuple(
+        models.ModelFile(file.name, file.member, hashlib.sha256(data).hexdigest()) for file, data in contents.items()
+    )
+    monkeypatch.setattr(fetch_models, "MODEL_FILES", right)
+    assert fetch_models.main(["--wheel", str(wheel)]) == 0
+    assert fetch_models.models_present()
+
+
+# --- the whole stage ---------------------------------------------------------------------------------------------
+
+
+def people_of(clip: Path, folder: Path, **settings):
+    frames = run_frames(clip, FramesSettings(**settings), folder, lambda done, total: None)
+    return frames, run_people(frames, PeopleSettings(), folder, lambda done, total: None)
+
+
+@needs_models
+def test_nobody_gives_no_tracks_a_warning_and_empty_masks(tmp_path):
+    noise = np.random.default_rng(0).integers(90, 140, (240, 320, 3), dtype=np.uint8)
+    _, people = people_of(write_clip(tmp_path / "empty.mp4", picture_of=lambda n: noise, count=3), tmp_path)
+    assert people.tracks == [] and "No people" in people.warnings[0]
+    masks = sorted((tmp_path / "masks").iterdir())
+    assert [mask.name for mask in masks] == ["000000.png", "000001.png", "000002.png"]
+    assert all((cv2.imread(str(mask), cv2.IMREAD_UNCHANGED) == 0).all() for mask in masks)
+
+
+#: MediaPipe 0.10.21 (Pose, static, model complexity 1) on the square crop below: points in px, world in mm.
+_CROP = (600, 300, 600)
+_MEDIAPIPE_POINTS = [
+    [297, 156], [294, 148], [292, 148], [290, 148], [301, 148], [303, 148], [306, 148], [287, 151], [310, 151],
+    [293, 162], [301, 163], [255, 197], [339, 196], [238, 263], [366, 258], [265, 291], [347, 245], [270, 300],
+    [338, 252], [274, 296], [335, 236], [273, 292], [328, 246], [278, 328], [318, 332], [294, 380], [300, 410],
+    [295, 439], [285, 498], [295, 451], [278, 513], [301, 448], [306, 506],
+]  # fmt: skip
+_MEDIAPIPE_WORLD = {
+    11: (-148, -467, -39), 12: (166, -491, -82), 23: (-50, -9, 46), 24: (49, 8, -45), 25: (-50, 282, 281),
+    26: (55, 365, 37), 27: (4, 537, 455), 28: (-23, 721, 77),
+}  # fmt: skip
+
+
+@needs_models
+@needs_clip("boardwalk.mp4")
+def test_landmarks_agree_with_mediapipe(tmp_path):
+    frames = run_frames(DATA / "boardwalk.mp4", FramesSettings(), tmp_path, lambda done, total: None)
+    with open_frames(frames) as reader:
+        x, y, side = _CROP
+        picture = np.ascontiguousarray(reader.read(10)[y : y + side, x : x + side])
+    found = PoseDetector().detect(picture, Tile(0, 0, side))
+    pose = PoseLandmarker().locate(picture, region_from_points(found.points[0, 0], found.points[0, 1], REGION_SCALE))
+    error = np.linalg.norm(pose.points - _MEDIAPIPE_POINTS, axis=1)
+    body = 390.0
+    assert np.median(error) < 0.012 * body and error.max() < 0.05 * body
+    rows = list(_MEDIAPIPE_WORLD)
+    world = np.linalg.norm(pose.world[rows] * 1000 - list(_MEDIAPIPE_WORLD.values()), axis=1)
+    assert np.median(world) < 40
+
+
+@needs_models
+@needs_clip("boardwalk.mp4")
+@pytest.mark.slow
+def test_boardwalk_people_are_kept_and_the_couple_is_not_trusted(tmp_path):
+    _, people = people_of(DATA / "boardwalk.mp4", tmp_path, start=0, end=29)
+    whole = [
+        track for track in people.tracks if len(track.index) == 30 and np.ptp(track.box[:, [1, 3]], axis=1).min() > 350
+    ]
+    left, couple, right = sorted(whole, key=lambda track: float(track.box[0, 0]))
+    assert left.reliable and left.detected.all() and 850 < left.box[0, [0, 2]].mean() < 950
+    assert right.reliable and right.detected.all() and 1520 < right.box[0, [0, 2]].mean() < 1620
+    assert not couple.reliable and "several bodies" in couple.reason
+    mask = cv2.imread(str(tmp_path / "masks" / "000010.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (1080, 1920)
+    for track in whole:
+        hips = track.landmarks[10, [23, 24]].mean(axis=0).astype(int)
+        assert mask[hips[1], hips[0]] == track.mask_value
+
+
+@needs_models
+@needs_clip("boardwalk.mp4")
+@pytest.mark.parametrize("count", [1, 6])
+def test_portrait_pictures_and_a_single_picture(tmp_path, count):
+    source = run_frames(DATA / "boardwalk.mp4", FramesSettings(end=count - 1), tmp_path, lambda done, total: None)
+    with open_frames(source) as reader:
+        for index, picture in reader.iterate():
+            upright = picture[:, 600:1200]
+            data = cv2.imencode(".jpg", upright[:, :, ::-1])[1].tobytes()
+            (tmp_path / f"p{index + 1001}.jpg").write_bytes(data)
+    frames, people = people_of(tmp_path / "p1001.jpg", tmp_path)
+    assert frames.frame[0] == 1001 and len(frames.frame) == count
+    assert (tmp_path / "masks" / "001001.png").exists()
+    man = max(people.tracks, key=lambda track: float(np.ptp(track.box[:, [1, 3]], axis=1).mean()))
+    assert len(man.index) == count and 250 < man.landmarks[0, [23, 24], 0].mean() < 350
