@@ -1,0 +1,1 @@
+"""Stage 3, the place: depth maps, the ground, and the coloured cloud."""
