@@ -6,6 +6,7 @@ frame's pose is then refined against their places alone, from a start between it
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -60,7 +61,7 @@ def _tracks_between(
     """For each picture after the first: rows of points and plate pixels that could be followed so far."""
     points, pixels = start_points, start_pixels * scale - 0.5
     result = []
-    for previous, current in zip(pictures, pictures[1:], strict=False):
+    for previous, current in itertools.pairwise(pictures):
         moved, kept = follow(previous, current, pixels)
         points, pixels = points[kept], moved[kept]
         result.append((points, (pixels + 0.5) / scale))
@@ -105,7 +106,7 @@ def _register_span(
     errors: Array,
     fixed_centre: bool,
 ) -> None:
-    """Refine the frames strictly between two key frames (or beyond the last); pictures[0] is that of frame ``first``."""
+    """Refine the frames between two key frames (or beyond the last); pictures[0] is that of frame ``first``."""
     last = first + len(pictures) - 1
     gathered: dict[int, list[tuple[Array, Array, float]]] = {}
     for end, order in ((first, pictures), (last, pictures[::-1])):
