@@ -7,8 +7,7 @@ from pathlib import Path
 import bpy
 
 from ..josh_blender.blend.cloud import RADIUS, VIEWPORT_SHARE, input_property
-from ..josh_blender.blend.export import parts_of
-from ..josh_blender.blend.identity import SCENE_KEY, find_part, root_of, roots
+from ..josh_blender.blend.identity import SCENE_KEY, find_part, find_parts, root_of, roots
 
 
 def active_root(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -67,7 +66,7 @@ class JOSH4D_PT_people(_Panel, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         column = layout.column(align=True)
-        for armature in parts_of(active_root(context), ("armature",)):
+        for armature in find_parts(active_root(context), ("armature",)):
             row = column.row()
             row.label(text=armature.name, icon="ARMATURE_DATA", translate=False)
             row.label(text=f"{armature.get('josh4d_height', 0.0):.2f} m", translate=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ..scene4d.conventions import JOINT_NAMES, JOINT_PARENTS
+from ..scene4d.conventions import JOINT_NAMES
 from .context import edit_bones
 from .skeleton import ROOT_BONE, ROOT_BONE_LENGTH, RestSkeleton
 
@@ -68,13 +68,3 @@ def rest_heads(armature: bpy.types.Object) -> np.ndarray:
     """Heads (24,3) of the SMPL bones in armature space."""
     bones = armature.data.bones
     return np.array([bones[name].head_local for name in JOINT_NAMES], dtype=np.float64)
-
-
-def has_smpl_bones(armature: bpy.types.Object) -> bool:
-    """Whether an armature still has the bones the importer made, in their tree."""
-    bones = armature.data.bones
-    for name, parent in zip(JOINT_NAMES, JOINT_PARENTS, strict=True):
-        expected = ROOT_BONE if parent < 0 else JOINT_NAMES[parent]
-        if name not in bones or bones[name].parent is None or bones[name].parent.name != expected:
-            return False
-    return ROOT_BONE in bones

@@ -6,7 +6,7 @@ cloud is converted for the time of the export and the file stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,17 +15,7 @@ import numpy as np
 
 from ..scene4d.errors import UserError
 from .context import object_mode
-from .identity import KIND_KEY, SCENE_KEY
-
-
-def parts_of(root: bpy.types.Object, kinds: Iterable[str]) -> list[bpy.types.Object]:
-    """The objects of a 4D scene of some kinds."""
-    wanted = set(kinds)
-    return [
-        item
-        for item in bpy.data.objects
-        if item.get(SCENE_KEY) == root[SCENE_KEY] and item.get(KIND_KEY) in wanted and item.users_scene
-    ]
+from .identity import find_parts
 
 
 @contextmanager
@@ -63,7 +53,7 @@ def _frame_range(scene: bpy.types.Scene, items: list[bpy.types.Object]) -> Itera
 
 def export_fbx(context: bpy.types.Context, root: bpy.types.Object, path: Path) -> list[str]:
     """People and camera of a 4D scene as one FBX, every frame as it is; returns warnings."""
-    items = [root, *parts_of(root, ("armature", "body", "camera"))]
+    items = [root, *find_parts(root, ("armature", "body", "camera"))]
     with _only_selected(context, items), _frame_range(context.scene, items):
         bpy.ops.export_scene.fbx(
             filepath=str(path),
@@ -109,9 +99,9 @@ def export_usd(context: bpy.types.Context, root: bpy.types.Object, path: Path) -
     """
     if not hasattr(bpy.types, "WM_OT_usd_export") and not bpy.app.build_options.usd:
         raise UserError("no_usd", "This Blender was built without USD.", "Use a Blender from blender.org.")
-    items = [root, *parts_of(root, ("armature", "body", "camera"))]
+    items = [root, *find_parts(root, ("armature", "body", "camera"))]
     with object_mode(context):
-        points = [_as_points(context, cloud) for cloud in parts_of(root, ("cloud",)) if len(cloud.data.vertices)]
+        points = [_as_points(context, cloud) for cloud in find_parts(root, ("cloud",)) if len(cloud.data.vertices)]
         data = [one.data for one in points]
         try:
             with _only_selected(context, [*items, *points]), _frame_range(context.scene, items):

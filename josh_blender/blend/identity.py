@@ -34,14 +34,18 @@ def find_root(scene: bpy.types.Scene, identity: str) -> bpy.types.Object | None:
 
 
 def find_part(root: bpy.types.Object, kind: str, person: int = 0) -> bpy.types.Object | None:
-    """An object of a 4D scene, wherever the artist moved it in collections."""
-    identity = root[SCENE_KEY]
-    for item in bpy.data.objects:
-        same = (item.get(KIND_KEY), item.get(PERSON_KEY), item.get(SCENE_KEY)) == (kind, person, identity)
-        # Deleted objects stay in the file until it is saved.
-        if same and item.users_scene:
-            return item
-    return None
+    """An object of a 4D scene, None where it was deleted."""
+    return next((item for item in find_parts(root, (kind,)) if item.get(PERSON_KEY) == person), None)
+
+
+def find_parts(root: bpy.types.Object, kinds: tuple[str, ...]) -> list[bpy.types.Object]:
+    """The objects of a 4D scene of some kinds, wherever the artist moved them within the Blender scene."""
+    return [
+        item
+        for scene in root.users_scene
+        for item in scene.objects
+        if item.get(SCENE_KEY) == root[SCENE_KEY] and item.get(KIND_KEY) in kinds
+    ]
 
 
 def root_of(item: bpy.types.Object | None) -> bpy.types.Object | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..scene4d.body import BodyModel
 from ..scene4d.scene import Person, Scene4D
-from ..scene4d.user_bodies import find_user_body
+from ..scene4d.user_bodies import find_body
 from .animation import Channel, animate
 from .armature import create_armature, rest_heads, rest_rotations, write_rest_bones
 from .body_mesh import beta_values, copy_body, create_body, write_shape
@@ -20,7 +20,7 @@ from .camera import Lens, create_camera, write_camera
 from .cloud import create_cloud, update_cloud
 from .context import object_mode
 from .fit_skeleton import fit_skeleton
-from .identity import find_part, find_root, mark, scene_identity
+from .identity import KIND_KEY, SCENE_KEY, find_part, find_root, mark, scene_identity
 from .motion import BodyChannels, bone_channels
 from .plate import write_plate
 from .skeleton import ARMATURE_FROM_SMPL, ROOT_BONE, RestShape, rest_shape, rest_skeleton
@@ -59,8 +59,8 @@ def _is_empty(scene: bpy.types.Scene) -> bool:
 
 
 def _collection(parent: bpy.types.Collection, identity: str, kind: str, name: str) -> bpy.types.Collection:
-    for collection in bpy.data.collections:
-        if collection.get("josh4d_scene") == identity and collection.get("josh4d_kind") == kind:
+    for collection in parent.children_recursive:
+        if collection.get(SCENE_KEY) == identity and collection.get(KIND_KEY) == kind:
             return collection
     collection = bpy.data.collections.new(name)
     mark(collection, identity, kind)
@@ -100,7 +100,7 @@ class _People:
 
     def add(self, person: Person, body: BodyModel, frames: np.ndarray) -> bool:
         """Create or update a person; False where the artist's edited action was kept."""
-        identity = self.root["josh4d_scene"]
+        identity = self.root[SCENE_KEY]
         shape = rest_shape(body, person.betas)
         skeleton = rest_skeleton(body, shape)
         armature = find_part(self.root, "armature", person.id)
@@ -215,7 +215,7 @@ def import_scene(context: bpy.types.Context, scene4d: Scene4D, options: ImportOp
         if options.people:
             people = _People(context, root, homes["People"])
             for person in scene4d.people:
-                body = person.body or find_user_body(person.body_id)
+                body = person.body or find_body(person.body_id)
                 if body is None:
                     report.warnings.append(f"{person.label} needs the body {person.body_id}, which was not found.")
                     continue

@@ -1,4 +1,4 @@
-"""Bodies that may not travel with a scene: converted once, kept in the user's data folder, found by ``body_id``."""
+"""Bodies that a scene does not carry: the shipped one, and users' own, converted once and kept in their data folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .body import BodyModel, load_body
+from .body import BodyModel, load_body, load_default_body
 
 
 def user_bodies_folder() -> Path:
@@ -24,12 +24,15 @@ def user_bodies_folder() -> Path:
     return homes.get(sys.platform, lambda: fallback)() / "josh4d" / "bodies"
 
 
-def find_user_body(body_id: str) -> BodyModel | None:
-    """The user's body of an id, None where there is none.
+def find_body(body_id: str) -> BodyModel | None:
+    """The shipped body or the user's of an id, None where there is none.
 
     Raises:
         SceneFormatError: the file is damaged.
     """
+    shipped = load_default_body()
+    if body_id == shipped.body_id:
+        return shipped
     # The id comes from a scene, and a scene may come from a stranger.
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*", body_id) is None:
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 
@@ -66,3 +68,13 @@ def camera_pixels(camera: bpy.types.Object, points: np.ndarray, width: int, heig
 def blender_frame(scene4d: Scene4D, person: Person, row: int, start: int = 1) -> int:
     """The Blender frame of a row of a person's motion."""
     return int(person.frame[row]) - int(scene4d.camera.frame[0]) + start
+
+
+def make_plate(folder: Path, width: int, height: int, count: int = 1) -> Path:
+    """A plate as an image sequence; returns its folder."""
+    image = bpy.data.images.new("plate", width, height)
+    image.file_format = "PNG"
+    for number in range(count):
+        image.filepath_raw = str(folder / f"plate_{number:04d}.png")
+        image.save()
+    return folder

@@ -12,12 +12,11 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs a bpy environment")
 
-from blender_helpers import evaluated_vertices, part  # noqa: E402
+from blender_helpers import evaluated_vertices, make_plate, part  # noqa: E402
 from synthetic_scene import synthetic_body, synthetic_scene  # noqa: E402
-from test_lens import make_plate  # noqa: E402
 
 from josh_blender.blend.importer import ImportOptions, import_scene  # noqa: E402
-from josh_blender.scene4d.body import save_body  # noqa: E402
+from josh_blender.scene4d.body import load_default_body, save_body  # noqa: E402
 from josh_blender.scene4d.files import read_scene, write_scene  # noqa: E402
 
 
@@ -279,3 +278,25 @@ def test_a_saved_file_stands_alone(empty_file, tmp_path):
         camera = part("camera")
         assert np.allclose(found[f"{frame} {camera.name}"], np.array(camera.matrix_world).ravel(), atol=1e-6)
     assert found[f"1 {part('cloud').name}"][16] == 300
+
+
+def test_the_same_scene_in_two_blender_scenes(empty_file):
+    """Each Blender scene gets its own copy, and an update of one leaves the other alone."""
+    scene4d = synthetic_scene(people=1, frame_count=3, points=5)
+    first = import_scene(empty_file, scene4d)
+    bpy.ops.scene.new(type="EMPTY")
+    second = import_scene(bpy.context, scene4d)
+    assert first.root.users_scene != second.root.users_scene
+    assert len(bpy.context.scene.objects) == 5
+    assert set(second.root.children_recursive) | {second.root} == set(bpy.context.scene.objects)
+    before = counts()
+    import_scene(bpy.context, scene4d)
+    assert counts() == before
+
+
+def test_the_shipped_body_need_not_travel(empty_file):
+    body = load_default_body()
+    scene4d = synthetic_scene(people=1, frame_count=2, points=0, body=body)
+    scene4d.people[0].body = None
+    assert import_scene(empty_file, scene4d).warnings[1:] == []
+    assert len(part("body", 1).data.vertices) == len(body.v_template)

@@ -11,7 +11,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs a bpy environment")
 
-from blender_helpers import camera_pixels, part  # noqa: E402
+from blender_helpers import camera_pixels, make_plate, part  # noqa: E402
 from synthetic_scene import synthetic_scene  # noqa: E402
 
 from josh_blender.blend.importer import import_scene  # noqa: E402
@@ -26,16 +26,6 @@ LENSES = {
 }
 
 
-def make_plate(folder, width, height, count=1):
-    """A plate as an image sequence; returns its folder."""
-    image = bpy.data.images.new("plate", width, height)
-    image.file_format = "PNG"
-    for number in range(count):
-        image.filepath_raw = str(folder / f"plate_{number:04d}.png")
-        image.save()
-    return folder
-
-
 def blender_undistorted(clip, pixels, width, height):
     """Where Blender's undistortion of a clip puts markers at pixels (N,2) of the distorted plate."""
     scene = bpy.context.scene
@@ -46,11 +36,14 @@ def blender_undistorted(clip, pixels, width, height):
     data.sensor_fit, data.sensor_width, data.lens = "AUTO", 36.0, focal * 36.0 / side
     camera = bpy.data.objects.new("probe", data)
     scene.collection.objects.link(camera)
-    followers = []
+    tracks = clip.tracking.objects[0].tracks
     for number, (x, y) in enumerate(pixels):
-        track = clip.tracking.objects[0].tracks.new(name=f"marker {number}", frame=1)
-        track.markers[0].co = (x / width, 1.0 - y / height)
-        follower = bpy.data.objects.new(f"marker {number}", None)
+        tracks.new(name=f"marker {number}", frame=1).markers[0].co = (x / width, 1.0 - y / height)
+    # Blender 4.5 crashes where a clip is evaluated in parallel with a constraint that reads it: the clip comes first.
+    bpy.context.view_layer.update()
+    followers = []
+    for track in tracks:
+        follower = bpy.data.objects.new(track.name, None)
         scene.collection.objects.link(follower)
         follower.location = (0.0, 0.0, -5.0)
         constraint = follower.constraints.new("FOLLOW_TRACK")
@@ -58,7 +51,6 @@ def blender_undistorted(clip, pixels, width, height):
         constraint.object, constraint.track = "Camera", track.name
         constraint.use_undistorted_position, constraint.frame_method = True, "STRETCH"
         followers.append(follower)
-    scene.frame_set(1)
     depsgraph = bpy.context.evaluated_depsgraph_get()
     place = np.array([one.evaluated_get(depsgraph).matrix_world.translation for one in followers], dtype=np.float64)
     return place[:, :2] / -place[:, 2:] * focal * (1.0, -1.0) + (width / 2.0, height / 2.0)
@@ -79,6 +71,7 @@ def test_clip_undistorts_as_opencv(empty_file, tmp_path, size, lens):
     scene4d.camera.distortion[:] = LENSES[lens]
     report = import_scene(empty_file, scene4d)
     assert not report.warnings
+    empty_file.scene.frame_set(1)
     clip = part("camera").data.background_images[0].clip
     rng = np.random.default_rng(1)
     pixels = rng.uniform((0.02 * width, 0.02 * height), (0.98 * width, 0.98 * height), size=(40, 2))
@@ -96,6 +89,7 @@ def test_distorted_marker_through_opencv_blender_and_usd(empty_file, tmp_path, s
     scene4d = synthetic_scene(people=0, frame_count=1, first_frame=0, points=0, width=width, height=height)
     scene4d.source.kind, scene4d.source.absolute_path = "images", str(folder)
     import_scene(empty_file, scene4d)
+    empty_file.scene.frame_set(1)
     camera, path = part("camera"), scene4d.camera
     pixels = np.array([(0.1, 0.15), (0.9, 0.2), (0.5, 0.5), (0.2, 0.9), (0.85, 0.95)]) * size
     intrinsics = path.intrinsics[0]
