@@ -172,7 +172,7 @@ def test_elimination_is_the_dense_solve() -> None:
         for t in range(frames):
             rows = slice(start + t * size, start + (t + 1) * size)
             chain.gradient[t] = gradient[rows]
-            chain.border[t] = dense[rows, total - columns :]
+            chain.border[t] = dense[rows, total - columns :].T
             for offset in range(min(3, frames - t)):
                 chain.band[t, offset] = dense[rows, start + (t + offset) * size : start + (t + offset + 1) * size]
         start += frames * size

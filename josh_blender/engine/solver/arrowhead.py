@@ -29,7 +29,7 @@ BAND = 3
 
 @dataclass
 class Chain:
-    """One person: band (T,3,D,D) with band[t,o] the block of frames t and t+o; border (T,D,Z); gradient (T,D)."""
+    """One person: band (T,3,D,D) with band[t,o] the block of frames t and t+o; border (T,Z,D); gradient (T,D)."""
 
     band: Tensor
     border: Tensor
@@ -40,7 +40,7 @@ class Chain:
         """An empty chain of the dtype and device of ``like``."""
         return cls(
             like.new_zeros(frames, BAND, size, size),
-            like.new_zeros(frames, size, columns),
+            like.new_zeros(frames, columns, size),
             like.new_zeros(frames, size),
         )
 
@@ -79,12 +79,12 @@ def _cholesky(matrix: Tensor) -> Tensor:
     return lower
 
 
-def _pairs(chain: Chain, damping: float, floor: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _pairs(chain: Chain, columns: Tensor, damping: float, floor: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The band as a block-tridiagonal matrix of frame pairs: diagonal (S,2D,2D), upper (S,2D,2D), border, gradient."""
     frames, _, size, _ = chain.band.shape
     count = (frames + 1) // 2
     band = chain.band
-    border, gradient = chain.border, chain.gradient
+    border, gradient = chain.border[:, columns].transpose(1, 2), chain.gradient
     if frames % 2:
         pad = band.new_zeros(1, BAND, size, size)
         pad[0, 0] = torch.eye(size, dtype=band.dtype, device=band.device)
@@ -108,8 +108,8 @@ def _pairs(chain: Chain, damping: float, floor: float) -> tuple[Tensor, Tensor, 
 
 def _eliminate(chain: Chain, columns: Tensor, damping: float, floor: float) -> tuple[_Factor, Tensor]:
     """Factors the chain; returns also Y'Y of Y = L^-1 [E g] over the used columns and the gradient."""
-    diagonal, upper, border, gradient = _pairs(chain, damping, floor)
-    right = torch.cat([border[..., columns], gradient[..., None]], -1)
+    diagonal, upper, border, gradient = _pairs(chain, columns, damping, floor)
+    right = torch.cat([border, gradient[..., None]], -1)
     factor = _Factor([], [], [], columns, chain.band.shape[0])
     reduced = right.new_zeros(right.shape[-1], right.shape[-1])
     for step in range(len(diagonal)):
@@ -153,7 +153,7 @@ def solve(system: Arrowhead, free: Tensor, damping: float, floor: float = 1e-9) 
     gradient = system.gradient.clone()
     factors = []
     for chain in system.chains:
-        touched = torch.any(torch.any(chain.border != 0.0, 0), 0) & free
+        touched = torch.any(torch.any(chain.border != 0.0, -1), 0) & free
         columns = torch.nonzero(touched)[:, 0]
         factor, reduced = _eliminate(chain, columns, damping, floor)
         factors.append(factor)

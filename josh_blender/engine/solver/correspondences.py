@@ -13,6 +13,7 @@ from torch import Tensor
 from .arrowhead import Arrowhead
 from .problem import Observations
 from .robust import Kernel
+from .rows import add_block
 from .state import Layout, State
 
 #: Pairs of sightings handled at once: bounds the memory of the Schur complement.
@@ -80,9 +81,9 @@ class Correspondences:
         )
         weighted = weight * by_camera
         block = weighted.transpose(-1, -2) @ by_camera
-        system.matrix.index_put_((columns[:, :, None], columns[:, None, :]), block, accumulate=True)
+        add_block(system.matrix, columns, columns, block)
         force = (weighted.transpose(-1, -2) @ residual[..., None])[..., 0]
-        system.gradient.index_put_((columns,), force, accumulate=True)
+        system.gradient.index_add_(0, columns.reshape(-1), force.reshape(-1))
 
         count = len(state.points)
         hessian = by_point.new_zeros(count, 3, 3)
@@ -95,12 +96,11 @@ class Correspondences:
         coupling = weighted.transpose(-1, -2) @ by_point
         solved = coupling @ inverse[seen.point]
         pull = (solved @ gradient[seen.point][..., None])[..., 0]
-        system.gradient.index_put_((columns,), -pull, accumulate=True)
+        system.gradient.index_add_(0, columns.reshape(-1), -pull.reshape(-1))
         for start in range(0, len(seen.first), _CHUNK):
             first, second = seen.first[start : start + _CHUNK], seen.second[start : start + _CHUNK]
             block = solved[first] @ coupling[second].transpose(-1, -2)
-            place = (columns[first][:, :, None], columns[second][:, None, :])
-            system.matrix.index_put_(place, -block, accumulate=True)
+            add_block(system.matrix, columns[first], columns[second], -block)
         return PointElimination(inverse, gradient, coupling, columns)
 
     def step(self, seen: Observations, eliminated: PointElimination, border: Tensor) -> Tensor:
