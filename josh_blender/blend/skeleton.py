@@ -87,8 +87,8 @@ def rest_shape(body: BodyModel, betas: np.ndarray) -> RestShape:
     offset = np.array([-joints[0, 0], -joints[0, 1], -vertices[lowest, 2]])
 
     count = min(BETA_COUNT, used)
-    vertex_betas = np.einsum("ij,vjb->vib", ARMATURE_FROM_SMPL, directions[:, :, :count])
-    joint_betas = np.einsum("jv,vib->jib", regressor, vertex_betas)
+    vertex_betas = ARMATURE_FROM_SMPL @ directions[:, :, :count]
+    joint_betas = (regressor @ vertex_betas.reshape(len(vertices), -1)).reshape(len(joints), 3, count)
     # A beta grows the person from the ground up: without this, a taller shape would sink its feet into the floor.
     shift = np.stack([joint_betas[0, 0], joint_betas[0, 1], vertex_betas[lowest, 2]])
     return RestShape(vertices + offset, joints + offset, vertex_betas - shift, joint_betas - shift, offset)
