@@ -247,7 +247,7 @@ def test_mixed_bodies_are_unreliable_and_steady_ones_are_not():
 
 
 def test_the_nearer_person_covers_the_farther_one_and_the_untracked():
-    near, far, stranger = person(200, 210), person(230, 190), person(215, 260)
+    near, far, stranger = (person(x, y, wide=0.17) for x, y in ((200, 210), (230, 190), (215, 260)))
     people = [Labelled(near, 2), Labelled(far, 1), Labelled(stranger, MASK_UNTRACKED)]
     label = label_mask(people, 400, 400, MASK_UNTRACKED)
     assert label[210, 200] == 2 and label[190, 260] == 1

@@ -98,6 +98,20 @@ def test_plate_is_constant_and_shows_the_same_pictures(clips, tmp_path):
     assert not list(tmp_path.glob("*.partial*"))
 
 
+def test_colours_survive_the_plate_whatever_its_matrix(tmp_path):
+    """The plate is tagged BT.709, the clip not at all (BT.601): both must be read as they were painted."""
+    colours = np.array([(200, 40, 30), (30, 180, 60), (40, 60, 200), (220, 200, 40)], np.uint8)
+    picture = np.repeat(np.repeat(colours[None], 32, axis=1), 64, axis=0)
+    frames = frames_of(write_clip(tmp_path / "colours.mp4", picture_of=lambda n: picture, count=2))
+    write_plate(frames, tmp_path / "plate.mp4", lambda done, total: None)
+    plate = frames_of(tmp_path / "plate.mp4")
+    assert (frames.source.color_space, plate.source.color_space) == ("bt601", "bt709")
+    for source in (frames, plate):
+        with open_frames(source) as reader:
+            middle = reader.read(1)[32, 16::32].astype(int)
+        assert np.abs(middle - colours).max() <= 6
+
+
 def test_undistorted_proxy_straightens_a_known_lens(tmp_path):
     """A grid of dots drawn through a lens comes out as the grid of the pinhole, at half size."""
     from josh_blender.scene4d.camera import project, unproject

@@ -21,6 +21,8 @@ from .timeline import open_video
 Picture = NDArray[np.uint8]
 
 _TURN = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+#: Colour matrices by their number in ITU-T H.273, as PyAV names them.
+_MATRICES = {1: "ITU709", 7: "SMPTE240M"}
 #: Decoding up to so many pictures to reach the next wanted one is cheaper than a seek.
 _SKIP_LIMIT = 24
 #: How far before the wanted time a seek asks for, s, one after the other.
@@ -174,11 +176,15 @@ class VideoReader(_Reader):
 
     def _picture(self, frame: Any, size: tuple[int, int] | None) -> Picture:
         turned = self._turn in (90, 270)
-        if size is None:
-            picture = frame.to_ndarray(format="rgb24")
-        else:
+        options: dict[str, Any] = {}
+        if int(frame.colorspace) in _MATRICES:
+            # PyAV heeds the tagged matrix only where another one is asked for (RGB itself has none); without a tag
+            # the matrix is BT.601, to Blender too.
+            options = {"src_colorspace": _MATRICES[int(frame.colorspace)], "dst_colorspace": "ITU601"}
+        if size is not None:
             width, height = (size[1], size[0]) if turned else size
-            picture = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+            options |= {"width": width, "height": height, "interpolation": "AREA"}
+        picture = frame.to_ndarray(format="rgb24", **options)
         return cv2.rotate(picture, _TURN[self._turn]) if self._turn else picture
 
 

@@ -125,7 +125,7 @@ def read_timeline(path: Path) -> Timeline:
             rotation=rotation,
             interlaced=bool(first.interlaced_frame),
             transfer=int(codec.color_trc or 0),
-            color_space=_MATRIX_NAMES.get(int(codec.colorspace or 0), "bt709" if height >= 720 else "bt601"),
+            color_space=_MATRIX_NAMES.get(int(codec.colorspace or 0), "bt601"),
             warnings=tuple(warnings),
         )
 
