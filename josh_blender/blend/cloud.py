@@ -17,7 +17,11 @@ VIEWPORT_SHARE = "Viewport Share"
 _GROUP_KEY = "josh4d_cloud_nodes"
 _MATERIAL_KEY = "josh4d_cloud_material"
 _MODIFIER = "4D Points"
-_DEFAULT_RADIUS = 0.008
+_DEFAULT_RADIUS = 0.01
+_SMALLEST_RADIUS, _LARGEST_RADIUS = 0.002, 0.1
+#: Share of the spacing of points at which the discs of their radius close a surface.
+_RADIUS_OF_SPACING = 0.7
+_SPACING_SAMPLE = 50_000
 #: Points a viewport draws smoothly on a modest machine.
 _VIEWPORT_POINTS = 300_000
 
@@ -133,6 +137,25 @@ def set_radius(cloud: bpy.types.Object, radius: float) -> None:
     _set_input(cloud, RADIUS, float(radius))
 
 
+def point_spacing(positions: np.ndarray) -> float:
+    """Typical distance in metres between neighbours of points (N,3) that lie on surfaces; 0 where there are too few.
+
+    A surface fills about h^2 of a cube with side h, so n points in it are about h / sqrt(n) apart. The median is taken
+    over points, not over cubes: scattered outliers do not count.
+    """
+    step = max(1, len(positions) // _SPACING_SAMPLE)
+    sample = positions[::step].astype(np.float64)
+    if len(sample) < 100:
+        return 0.0
+    low, high = np.percentile(sample, (5.0, 95.0), axis=0)
+    side = float(np.max(high - low)) / 40.0
+    if side <= 0.0:
+        return 0.0
+    cells = np.floor((sample - low) / side).astype(np.int64).clip(-500, 500)
+    _, index, counts = np.unique(cells @ np.array([1, 2003, 2003**2]), return_inverse=True, return_counts=True)
+    return side / float(np.sqrt(np.median(counts[index]) * step))
+
+
 def _rgba(color: np.ndarray) -> np.ndarray:
     rgba = np.ones((len(color), 4), dtype=np.float32)
     np.multiply(color, np.float32(1.0 / 255.0), out=rgba[:, :3])
@@ -160,6 +183,9 @@ def create_cloud(name: str, points: PointCloud) -> bpy.types.Object:
     modifier = cloud.modifiers.new(_MODIFIER, "NODES")
     modifier.node_group = point_nodes()
     _set_input(cloud, "Material", point_material())
+    spacing = point_spacing(points.position)
+    if spacing > 0.0:
+        set_radius(cloud, min(max(_RADIUS_OF_SPACING * spacing, _SMALLEST_RADIUS), _LARGEST_RADIUS))
     set_viewport_share(cloud, min(1.0, _VIEWPORT_POINTS / max(1, len(points.position))))
     cloud.data.materials.append(point_material())
     return cloud

@@ -8,7 +8,7 @@ import bpy
 
 _SAMPLES = 24
 _LONGEST_SIDE = 1280
-_SKY = (0.6, 0.7, 0.85, 1.0)
+_SKY = (0.22, 0.25, 0.29, 1.0)
 
 
 def _light(scene: bpy.types.Scene) -> None:

@@ -10,7 +10,7 @@ bpy = pytest.importorskip("bpy", reason="needs a bpy environment")
 from blender_helpers import part  # noqa: E402
 from synthetic_scene import synthetic_cloud, synthetic_scene  # noqa: E402
 
-from josh_blender.blend.cloud import create_cloud, set_radius, set_viewport_share, update_cloud  # noqa: E402
+from josh_blender.blend.cloud import create_cloud, point_spacing, set_radius, set_viewport_share, update_cloud  # noqa: E402
 from josh_blender.blend.importer import import_scene  # noqa: E402
 
 
@@ -89,3 +89,13 @@ def test_an_update_keeps_what_the_artist_added(empty_file):
     cloud.modifiers.remove(cloud.modifiers[1])
     assert np.array_equal(shown(cloud)[0], fresh.position)
     assert np.array_equal(np.rint(shown(cloud)[2][:, :3] * 255.0).astype(np.uint8), fresh.color)
+
+
+@pytest.mark.parametrize("spacing", [0.01, 0.05])
+def test_spacing_of_points_on_a_surface(spacing):
+    steps = np.arange(0.0, 200 * spacing, spacing)
+    ground = np.stack(np.meshgrid(steps, steps, [0.0]), axis=-1).reshape(-1, 3)
+    outliers = np.random.default_rng(0).uniform(-50.0, 50.0, size=(100, 3))
+    cloud = np.random.default_rng(1).permutation(np.concatenate([ground, outliers])).astype(np.float32)
+    assert point_spacing(cloud) == pytest.approx(spacing, rel=0.25)
+    assert point_spacing(cloud[:10]) == 0.0
