@@ -40,8 +40,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. A failure is one line (with ``--json`` one ``error`` message)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # Blender and the engine share the cores. OpenMP's threads that spin while they wait cost the solver, whose steps are
-    # many and small, three times its own work on a busy machine. Read when torch is loaded.
+    # Blender and the engine share the cores. Threads of OpenMP that spin while they wait cost the solver, whose steps
+    # are many and small, three times its own work on a busy machine. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     console = Console(json_lines="--json" in words)
     try:
