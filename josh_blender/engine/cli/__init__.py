@@ -69,5 +69,5 @@ def _explain(error: Exception, console: Console) -> Error:
         return Error(
             "no_memory", "There is not enough memory.", f"Close other programs, or use a shorter range. {where}"
         )
-    text = str(error).strip().splitlines() or [""]
-    return Error("unexpected", f"Something unexpected went wrong: {type(error).__name__}: {text[0]}.", where)
+    text = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    return Error("unexpected", f"Something unexpected went wrong: {text.rstrip('.')}.", where)
