@@ -176,6 +176,7 @@ def test_short_dim_and_unsteady_paths_are_no_people():
     good = path(0, {k: 100.0 for k in range(30)})
     assert is_person(good, 30.0, settings)
     assert not is_person(path(1, {k: 100.0 for k in range(8)}), 30.0, settings)
+    assert not is_person(path(3, {k: 100.0 for k in (*range(15), *range(70, 85))}), 30.0, settings)
     dog = path(2, {k: 100.0 for k in range(30)})
     dog.poses = {k: person(100.0, 200.0, visibility=0.7) for k in range(30)}
     assert is_person(dog, 30.0, settings)

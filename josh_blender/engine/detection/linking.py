@@ -16,7 +16,7 @@ from .tracker import Tracklet
 class LinkSettings:
     """gap: longest break in seconds that is bridged. reach: how far, in body sizes, a person may be from where the
     speed before the break leads, plus as much again per second. clothes: greatest distance of the colours.
-    shortest: seconds that a person must be seen. presence, visibility: least mean of a person. visibility_unsteady:
+    shortest: seconds that a person must be seen. seen: least share of pictures seen on between the first and last. presence, visibility: least mean of a person. visibility_unsteady:
     the least visibility where the landmarks disagree by more than ``unsteady``.
     """
 
@@ -24,6 +24,7 @@ class LinkSettings:
     reach: float = 0.35
     clothes: float = 0.45
     shortest: float = 0.4
+    seen: float = 0.5
     presence: float = 0.75
     visibility: float = 0.5
     unsteady: float = 0.04
@@ -49,6 +50,7 @@ def link_tracklets(tracklets: list[Tracklet], rate: float, settings: LinkSetting
             at = following[at]
             whole.poses.update(pieces[at].poses)
             whole.histograms.update(pieces[at].histograms)
+            whole.around.update(pieces[at].around)
             whole.disagreement.update(pieces[at].disagreement)
         joined.append(whole)
     return joined
@@ -81,7 +83,7 @@ def is_person(tracklet: Tracklet, rate: float, settings: LinkSettings) -> bool:
     visibility = float(np.mean([pose.visibility.mean() for pose in poses]))
     unsteady = float(np.median(list(tracklet.disagreement.values()) or [0.0]))
     return (
-        len(poses) >= settings.shortest * rate
+        len(poses) >= max(settings.shortest * rate, settings.seen * (tracklet.last - tracklet.first + 1))
         and float(np.mean([pose.presence for pose in poses])) >= settings.presence
         and visibility >= (settings.visibility if unsteady < settings.unsteady else settings.visibility_unsteady)
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .appearance import clothes_histogram
 from .detector import Detections, Tile
 from .landmarker import REGION_SCALE, Pose
-from .poses import is_plausible, pose_distance, same_body
+from .poses import body_size, is_plausible, pose_distance, same_body
 from .quality import nearby
 from .regions import Picture, Region, region_from_points
 from .workers import Workers
@@ -25,15 +25,20 @@ class TrackerSettings:
     """interval: pictures between two searches with the detector. fine_interval: searches between two with the finest
     tiles. birth, death: least presence to begin and to go on. patience: pictures that a track may be lost before it
     ends. memory: bytes of past pictures kept to follow a newly found person back. check: share of the region by which
-    it is moved and scaled to see whether the landmarks hold."""
+    it is moved and scaled to see whether the landmarks hold. unsure: pose distance from which they do not: the mask is
+    then looked for too with the region moved by ``side`` of its side to the left and right, for bodies above
+    ``around`` of the picture's short side."""
 
     interval: int = 5
-    fine_interval: int = 3
+    fine_interval: int = 2
     birth: float = 0.8
     death: float = 0.5
     patience: int = 3
     memory: int = 192_000_000
     check: float = 0.08
+    unsure: float = 0.025
+    around: float = 0.2
+    side: float = 0.25
 
 
 @dataclass(eq=False)
@@ -44,6 +49,7 @@ class Tracklet:
     poses: dict[int, Pose] = field(default_factory=dict)
     histograms: dict[int, Floats] = field(default_factory=dict)
     disagreement: dict[int, float] = field(default_factory=dict)
+    around: dict[int, list[Pose]] = field(default_factory=dict)
     lost: int = 0
 
     @property
@@ -101,6 +107,7 @@ class Tracker:
         if index % self._settings.interval == 0:
             self._search(index, picture)
             self._check(index, picture)
+        self._look_around(index, picture)
         self._recent.append((index, picture))
 
     def finish(self) -> list[Tracklet]:
@@ -135,6 +142,18 @@ class Tracker:
         for number, tracklet in enumerate(seen):
             others = poses[number * per_person : (number + 1) * per_person]
             tracklet.disagreement[index] = max(pose_distance(tracklet.poses[index], other) for other in others)
+
+    def _look_around(self, index: int, picture: Picture) -> None:
+        """Where the last check found mixed bodies, keep what the model takes for a person on either side."""
+        least = self._settings.around * min(self._size)
+        for tracklet in self._active:
+            checks = tracklet.disagreement
+            if index in tracklet.poses and checks and checks[max(checks)] > self._settings.unsure:
+                if body_size(tracklet.poses[index]) < least:
+                    continue
+                sides = nearby(tracklet.poses[index].region, self._settings.side)[:2]
+                found = self._workers.locate(picture, sides)
+                tracklet.around[index] = [pose for pose in found if pose.presence >= self._settings.death]
 
     def _end(self, tracklet: Tracklet) -> None:
         self._active.remove(tracklet)
@@ -172,7 +191,9 @@ class Tracker:
         fine = self._searches % self._settings.fine_interval == 0
         self._searches += 1
         levels = self._tiles if fine else self._tiles[:-1]
-        found = self._workers.detect(picture, [tile for level in levels for tile in level])
+        # The detector sees or misses small people by where they lie in a tile: never the same place twice in a row.
+        shift = _SHIFTS[self._searches % len(_SHIFTS)]
+        found = self._workers.detect(picture, [_moved(tile, shift, self._size) for level in levels for tile in level])
         regions = self._new_regions(index, found)
         first = self._workers.locate(picture, regions)
         poses = self._workers.locate(picture, [p.next_region for p in first if p.presence >= self._settings.death])
@@ -211,6 +232,17 @@ class Tracker:
                 return
             if pose.presence < self._settings.birth or not self._accept(tracklet, earlier, picture, pose):
                 return
+
+
+#: How far the tiles are moved in one search after another, as a share of their side.
+_SHIFTS = (0.0, 0.0, 0.16, -0.16, -0.08, 0.08)
+
+
+def _moved(tile: Tile, shift: float, size: tuple[int, int]) -> Tile:
+    """The tile moved sideways and half as much down, where it does not cover the whole picture anyway."""
+    if tile.side >= min(size):
+        return tile
+    return Tile(round(tile.x + shift * tile.side), round(tile.y + 0.5 * shift * tile.side), tile.side)
 
 
 def _same_place(a: Region, b: Region) -> bool:

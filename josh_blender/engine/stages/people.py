@@ -171,6 +171,7 @@ def _write_masks(
     for index, number in enumerate(frames.frame):
         people = [Labelled(p.poses[index], value) for value, p in enumerate(kept, 1) if index in p.poses]
         people += [Labelled(p.poses[index], MASK_UNTRACKED) for p in rest if index in p.poses]
+        people += [Labelled(pose, MASK_UNTRACKED) for p in kept for pose in p.around.get(index, [])]
         label = label_mask(people, *size, MASK_UNTRACKED)
         if full != size:
             label = cv2.resize(label, full, interpolation=cv2.INTER_NEAREST)
