@@ -1,4 +1,4 @@
-"""``python -m josh_blender.blend SCENE --save X.blend [--fbx X] [--usd X] [--render X.png]`` inside a Blender.
+"""``python -m josh_blender.blend SCENE --save X.blend [--fbx X] [--usd X] [--render X.png] ...`` inside a Blender.
 
 Prints one JSON line (docs/job_protocol.md) and exits with 1 where something is wrong.
 """
@@ -14,9 +14,14 @@ import bpy
 
 from ..scene4d.errors import UserError
 from ..scene4d.files import read_scene
+from ..scene4d.scene import Scene4D
+from . import composite
 from .export import export_fbx, export_usd
 from .importer import import_scene
 from .render import render_still
+
+#: Longest sides of the composited still and movie in px, and the movie's samples: a movie takes minutes on a CPU.
+_STILL_SIDE, _MOVIE_SIDE, _MOVIE_SAMPLES = 1280, 640, 8
 
 
 def _say(message_type: str, **values: str) -> None:
@@ -30,7 +35,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fbx", type=Path, help="export people and camera as FBX")
     parser.add_argument("--usd", type=Path, help="export people, camera and points as USD")
     parser.add_argument("--render", type=Path, help="render a PNG of the middle frame from the camera")
+    parser.add_argument("--composite", type=Path, help="render a PNG of the middle frame with a CG object in the plate")
+    parser.add_argument("--movie", type=Path, help="render an MP4 of all frames with a CG object in the plate")
     return parser
+
+
+def _composite(scene4d: Scene4D, still: Path | None, movie: Path | None) -> None:
+    longest = max(scene4d.source.width, scene4d.source.height)
+    result = composite.build_composite(bpy.context.scene, scene4d)
+    if still is not None:
+        result.render.resolution_percentage = min(100, round(100 * _STILL_SIDE / longest))
+        composite.render_still(result, composite.showing_frame(result, scene4d), still)
+    if movie is not None:
+        result.render.resolution_percentage = min(100, round(100 * _MOVIE_SIDE / longest))
+        result.cycles.samples = _MOVIE_SAMPLES
+        composite.render_movie(result, movie)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -53,6 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
         export_usd(bpy.context, report.root, arguments.usd.absolute())
     if arguments.render is not None:
         render_still(bpy.context.scene, arguments.render.absolute())
+    if arguments.composite is not None or arguments.movie is not None:
+        still, movie = (path and path.absolute() for path in (arguments.composite, arguments.movie))
+        _composite(scene4d, still, movie)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..scene4d.camera import invert_rigid, project, transform
 from ..scene4d.files import mask_path
 from ..scene4d.scene import Scene4D
 from .animation import channelbag
@@ -21,6 +22,7 @@ from .placement import people_in_front, suggest_place
 from .plate import find_clip
 
 _OBJECT_HEIGHT = 1.0
+_OBJECT_NAME = "CG Object"
 
 
 def _new_node(tree: Any, *kinds: str) -> Any:
@@ -223,7 +225,7 @@ def add_stand_in(scene: bpy.types.Scene, location: np.ndarray, height: float = _
     principled.inputs["Base Color"].default_value = (0.8, 0.12, 0.02, 1.0)
     principled.inputs["Roughness"].default_value = 0.25
     mesh.materials.append(material)
-    result = bpy.data.objects.new("CG Object", mesh)
+    result = bpy.data.objects.new(_OBJECT_NAME, mesh)
     result.location = location
     scene.collection.objects.link(result)
     return result
@@ -281,6 +283,27 @@ def build_composite(
         picture = _over(tree, _fit_to_render(tree, plate.outputs["Image"]), picture)
     tree.links.new(picture, output)
     return scene
+
+
+def showing_frame(scene: bpy.types.Scene, scene4d: Scene4D) -> int:
+    """A frame of a composite on which somebody hides a part of the object, else the middle one."""
+    place = np.array(next(item for item in scene.objects if item.name.startswith(_OBJECT_NAME)).location)
+    camera = scene4d.camera
+    camera_from_world = invert_rigid(camera.world_from_camera)
+    middle = transform(camera_from_world, np.tile(place + np.array([0.0, 0.0, 0.5]), (len(camera.frame), 1, 1)))[:, 0]
+    pixel = project(middle, camera.intrinsics, camera.distortion)
+    before = people_in_front(scene4d, place)
+    nearest = np.full(len(camera.frame), np.inf)
+    for person in scene4d.people:
+        row = np.searchsorted(camera.frame, person.frame)
+        root = transform(camera_from_world[row], person.trans[:, None])[:, 0]
+        distance = np.abs(project(root, camera.intrinsics[row], camera.distortion)[:, 0] - pixel[row, 0])
+        size = camera.intrinsics[row, 1] * _OBJECT_HEIGHT / np.maximum(middle[row, 2], 0.1)
+        nearest[row] = np.minimum(
+            nearest[row], np.where(before[person.id][row], np.abs(distance / size - 0.35), np.inf)
+        )
+    best = int(np.argmin(nearest)) if np.isfinite(nearest).any() else len(camera.frame) // 2
+    return scene.frame_start + best
 
 
 def render_still(scene: bpy.types.Scene, frame: int, path: Path) -> None:
