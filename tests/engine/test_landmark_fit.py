@@ -178,7 +178,7 @@ def test_landmarks_lie_on_their_side_of_the_body() -> None:
     row = {int(number): points[place] for place, number in enumerate(seen.index)}
     assert_allclose(seen.vertex_weights.sum(1) + seen.joint_weights.sum(1), 1.0)
     for left in (lm.LEFT_EAR, lm.LEFT_SHOULDER, lm.LEFT_WRIST, lm.LEFT_HIP, lm.LEFT_HEEL, lm.LEFT_TOE, lm.LEFT_INDEX):
-        assert row[left][0] > 0.05
+        assert row[left][0] > 0.03
         assert_allclose(row[left] * [-1.0, 1.0, 1.0], row[left + 1], atol=0.006)
     assert row[lm.NOSE][2] > row[lm.LEFT_EAR][2] + 0.05
     assert row[lm.LEFT_TOE][2] > row[lm.LEFT_HEEL][2] + 0.15

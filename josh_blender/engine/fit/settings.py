@@ -23,12 +23,12 @@ class FitSettings:
     world_side: float = 0.05
     world_depth: float = 0.08
     kernel: float = 4.0
-    prior: float = 0.5
+    prior: float = 1.0
     limit_degrees: float = 3.0
     acceleration: float = 4.0
     turns: float = 60.0
     betas: float = 1.0
-    betas_share: float = 0.05
+    betas_share: float = 0.2
     height_m: float = 1e-3
     scale: float = 0.15
     iterations: int = 12
