@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from ...scene4d.errors import UserError
 from ...scene4d.files import mask_path
 from ...scene4d.png import read_png
+from ..depth.depth_maps import DepthSettings, KeyframeDepth, fill_ground_of, make_depth_maps, save_depth_map
+from ..depth.fusion import surface_points
 from ..results import FramesResult, PeopleResult, SceneResult
 from ..sfm import motion
 from ..sfm.given import GivenCamera, read_given_camera, triangulate
+from ..sfm.ground import estimate_ground, foot_rays
 from ..sfm.keyframes import choose_keyframes
 from ..sfm.mapping import KnownLens, Mapping, map_keyframes, triangulation_angles, write_pictures
 from ..sfm.registration import register_all_frames
@@ -35,7 +38,7 @@ _MIN_ANGLE_DEGREES = 1.0
 class SceneSettings:
     """backend: "colmap". camera_kind: "auto", "moving", "static" or "pan". camera_file: a camera.npz of a 4D scene, kept
     unless ``refine_camera``; focal_px: a known focal length, likewise. width: of the pictures that are matched, px;
-    features per picture; keyframes_per_second; overlap: key frames that each is matched with; depth: make depth maps."""
+    features per picture; keyframes_per_second; overlap: key frames that each is matched with."""
 
     backend: str = "colmap"
     device: str = "cpu"
@@ -47,6 +50,7 @@ class SceneSettings:
     features: int = 4000
     keyframes_per_second: float = 6.0
     overlap: int = 5
+    depth: DepthSettings = field(default_factory=DepthSettings)
 
 
 @dataclass
@@ -268,6 +272,25 @@ def _finish(
         intrinsics = np.tile(mapping.intrinsics, (count, 1))
     else:
         poses, errors, intrinsics = given.world_from_camera, np.full(count, np.nan), given.intrinsics
+    maps = make_depth_maps(
+        frames,
+        reader,
+        lambda index: _read_mask(people_folder, int(frames.frame[index]), pictures.size),
+        mapping.keyframe,
+        poses,
+        intrinsics[0],
+        mapping.distortion,
+        mapping.points,
+        mapping.observation_keyframe,
+        mapping.observation_point,
+        settings.depth,
+        step,
+    )
+    ground = _find_ground(maps, mapping, poses, intrinsics, people)
+    if len(ground):
+        fill_ground_of(maps, ground)
+    for item in maps:
+        save_depth_map(folder / "depth", frames, item.index, item.depth, item.confidence, item.view.intrinsics)
     quality = {
         "keyframes_asked": float(asked),
         "keyframes_registered": float(len(mapping.keyframe)),
@@ -285,11 +308,22 @@ def _finish(
         observation_keyframe=mapping.observation_keyframe,
         observation_point=mapping.observation_point,
         observation_pixel=mapping.observation_pixel,
-        depth_index=np.zeros(0, np.int32),
-        ground=np.zeros(0),
+        depth_index=np.array([item.index for item in maps], dtype=np.int32),
+        ground=ground,
         metric=given is not None,
         quality=quality,
     )
+
+
+def _find_ground(
+    maps: list[KeyframeDepth], mapping: Mapping, poses: Array, intrinsics: Array, people: PeopleResult
+) -> Array:
+    """The ground (4,) under a moving camera from dense and sparse points, or shape (0,)."""
+    origin, ray = foot_rays(people, poses, intrinsics, mapping.distortion)
+    dense, confidence = surface_points(maps)
+    points = np.concatenate([mapping.points, dense])
+    weight = np.concatenate([np.ones(len(mapping.points)), confidence])
+    return estimate_ground(points, poses, origin, ray, weight)
 
 
 def _turning(
