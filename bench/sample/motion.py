@@ -1,7 +1,7 @@
 """People that walk with exact foot locks: inverse kinematics of a body in SMPL format over a plan of footsteps.
 
 World metres, Z up. A foot is rigid but for its toes. It rolls about its heel after touchdown, lies flat, then rolls
-about its ball while the toes stay down: the heel and ball vertices of the body stand exactly still while their contact is 1.
+about its ball while the toes stay down: its heel and ball vertices stand exactly still while their contact is 1.
 """
 
 from __future__ import annotations
