@@ -15,7 +15,7 @@ Array = NDArray[Any]
 #: Regions of the feet with their row in `BodyModel.foot_vertices`.
 FOOT_REGIONS: dict[str, int] = {"left_heel": 0, "left_ball": 1, "right_heel": 2, "right_ball": 3}
 #: Vertices of a foot region this near to its lowest one are its sole.
-_SOLE_DEPTH = 0.01
+_SOLE_DEPTH = 0.003
 
 
 def region_mix(model: BodyModel) -> Array:

@@ -39,7 +39,7 @@ class SolverSettings:
     depth_scale: float = 0.01
     camera_degrees: float = 0.5
     camera_share: float = 0.02
-    focal: float = 0.005
+    focal: float = 0.002
     iterations: int = 12
     rounds: int = 2
     tolerance: float = 1e-3

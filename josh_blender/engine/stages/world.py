@@ -17,11 +17,12 @@ from ...scene4d.camera import distort_normalized, transform
 from ...scene4d.conventions import CONTACT_REGIONS
 from ...scene4d.files import mask_path, write_depth, write_scene
 from ...scene4d.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from ...scene4d.scene import CameraPath, DepthMap, Person, PointCloud, Scale, Scene4D, Source
+from ...scene4d.scene import CameraPath, DepthMap, Person, Scale, Scene4D, Source
 from ..results import BodiesResult, FramesResult, JointResult, PeopleResult, PersonWorld, SceneResult
 from ..solver.region_points import FOOT_REGIONS
 from ..video.plate import write_plate, write_undistorted_proxy
 from ..world.axes import WorldAxes, find_axes, soles
+from ..world.cloud import dense_cloud, sparse_cloud
 
 Array = NDArray[Any]
 
@@ -67,12 +68,13 @@ def run_world(
     model = load_body(settings.body) if settings.body is not None else load_default_body()
     axes = find_axes(joint, np.asarray(frames.time, np.float64), model)
     camera = camera_path(frames, scene, joint, axes)
+    cloud = dense_cloud(frames, scene, scene_folder, joint, axes.matrix)
     result = Scene4D(
         name=output.stem,
         source=source_of(frames, output),
         camera=camera,
         people=[person_of(person, people, frames, bodies, model, axes) for person in joint.people],
-        cloud=sparse_cloud(scene, joint, axes),
+        cloud=cloud if cloud is not None and len(cloud.position) else sparse_cloud(scene, joint, axes.matrix),
         camera_kind=scene.camera_kind,
         scale=Scale(joint.scale_source, joint.scale_sigma),
         world={"up": axes.up_source, "ground": axes.ground_source, "metres_per_scene_unit": joint.scale},
@@ -178,18 +180,6 @@ def person_of(
         reliable=person.reliable,
         reason=person.reason,
         surface_model_type="smpl" if bodies.body_id.startswith("smpl") else bodies.body_id,
-    )
-
-
-def sparse_cloud(scene: SceneResult, joint: JointResult, axes: WorldAxes) -> PointCloud:
-    """The points of structure from motion."""
-    if not len(scene.points):
-        return PointCloud.empty()
-    position = transform(axes.matrix, np.asarray(scene.points, np.float64) * joint.scale)
-    view = np.zeros(len(position), np.uint16)
-    view[np.asarray(scene.observation_point, dtype=int)[::-1]] = np.asarray(scene.observation_keyframe)[::-1]
-    return PointCloud(
-        position.astype(np.float32), np.asarray(scene.point_color, np.uint8), np.ones(len(position), np.float32), view
     )
 
 
