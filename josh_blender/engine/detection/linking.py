@@ -16,8 +16,9 @@ from .tracker import Tracklet
 class LinkSettings:
     """gap: longest break in seconds that is bridged. reach: how far, in body sizes, a person may be from where the
     speed before the break leads, plus as much again per second. clothes: greatest distance of the colours.
-    shortest: seconds that a person must be seen. seen: least share of pictures seen on between the first and last. presence, visibility: least mean of a person. visibility_unsteady:
-    the least visibility where the landmarks disagree by more than ``unsteady``.
+    shortest: seconds that a person must be seen. seen: least share of pictures seen on between the first and last.
+    presence, visibility: least mean of a person. unsteady: disagreement of the landmarks from which a person must be
+    seen for ``shortest_unsteady`` seconds; twice that, with a mean visibility of ``visibility_unsteady``.
     """
 
     gap: float = 2.0
@@ -27,7 +28,8 @@ class LinkSettings:
     seen: float = 0.5
     presence: float = 0.75
     visibility: float = 0.5
-    unsteady: float = 0.04
+    unsteady: float = 0.02
+    shortest_unsteady: float = 1.0
     visibility_unsteady: float = 0.75
 
 
@@ -82,8 +84,10 @@ def is_person(tracklet: Tracklet, rate: float, settings: LinkSettings) -> bool:
     poses = list(tracklet.poses.values())
     visibility = float(np.mean([pose.visibility.mean() for pose in poses]))
     unsteady = float(np.median(list(tracklet.disagreement.values()) or [0.0]))
+    needed = settings.shortest if unsteady < settings.unsteady else settings.shortest_unsteady
+    dimmest = settings.visibility if unsteady < 2 * settings.unsteady else settings.visibility_unsteady
     return (
-        len(poses) >= max(settings.shortest * rate, settings.seen * (tracklet.last - tracklet.first + 1))
+        len(poses) >= max(needed * rate, settings.seen * (tracklet.last - tracklet.first + 1))
         and float(np.mean([pose.presence for pose in poses])) >= settings.presence
-        and visibility >= (settings.visibility if unsteady < settings.unsteady else settings.visibility_unsteady)
+        and visibility >= dimmest
     )

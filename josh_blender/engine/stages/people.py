@@ -63,7 +63,12 @@ def run_people(frames: FramesResult, settings: PeopleSettings, folder: Path, pro
     rate = frame_rate(frames)
     pieces = link_tracklets(tracker.finish(), rate, settings.link)
     # A short clip cannot show anybody for long.
-    link = replace(settings.link, shortest=min(settings.link.shortest, 0.5 * count / rate))
+    half = 0.5 * count / rate
+    link = replace(
+        settings.link,
+        shortest=min(settings.link.shortest, half),
+        shortest_unsteady=min(settings.link.shortest_unsteady, half),
+    )
     kept = sorted((p for p in pieces if is_person(p, rate, link)), key=_prominence, reverse=True)
     kept = kept[: min(settings.people or _MOST_PEOPLE, _MOST_PEOPLE)]
     kept.sort(key=lambda piece: (piece.first, piece.number))
