@@ -57,7 +57,9 @@ class KeyframeDepth:
 
 
 @dataclass(frozen=True)
-class _Undistorter:
+class Undistorter:
+    """Takes pictures of the plate, read at ``read_size``, to an undistorted pinhole of ``size`` with ``intrinsics``."""
+
     size: tuple[int, int]
     read_size: tuple[int, int]
     intrinsics: Array
@@ -65,16 +67,18 @@ class _Undistorter:
     map_y: Array
 
     def picture(self, picture: Array) -> Array:
+        """The undistorted picture (h,w,...) of one (h',w',...) of ``read_size``."""
         doubled = cv2.remap(picture, self.map_x, self.map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cv2.resize(doubled, self.size, interpolation=cv2.INTER_AREA)
 
     def mask(self, mask: Array) -> Array:
+        """Where (h,w) a mask of any size is not zero."""
         whole = cv2.resize((mask > 0).astype(np.uint8), self.read_size, interpolation=cv2.INTER_NEAREST)
         doubled = cv2.remap(whole, self.map_x, self.map_y, cv2.INTER_NEAREST)
         return cv2.resize(doubled, self.size, interpolation=cv2.INTER_AREA) > 0
 
 
-def make_undistorter(plate: tuple[int, int], width: int, intrinsics: Array, distortion: Array) -> _Undistorter:
+def make_undistorter(plate: tuple[int, int], width: int, intrinsics: Array, distortion: Array) -> Undistorter:
     """Maps for pictures of a plate (width, height) onto undistorted ones whose longer side is ``width`` px."""
     scale = width / max(plate)
     size = (max(1, round(plate[0] * scale)), max(1, round(plate[1] * scale)))
@@ -85,7 +89,7 @@ def make_undistorter(plate: tuple[int, int], width: int, intrinsics: Array, dist
         opencv_matrix(large), np.asarray(distortion, dtype=np.float64), np.eye(3), opencv_matrix(large), doubled,
         cv2.CV_32FC1,
     )  # fmt: skip
-    return _Undistorter(size, doubled, small, map_x, map_y)
+    return Undistorter(size, doubled, small, map_x, map_y)
 
 
 def choose_sources(
@@ -116,7 +120,7 @@ def _load(
     mask_of: Callable[[int], Array],
     keyframe: Array,
     world_from_camera: Array,
-    undistorter: _Undistorter,
+    undistorter: Undistorter,
     margin: int,
 ) -> list[KeyframeDepth]:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))

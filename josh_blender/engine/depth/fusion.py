@@ -21,7 +21,8 @@ _GROUND_POINTS_PER_MAP = 2000
 
 @dataclass(frozen=True)
 class FusedCloud:
-    """points (N,3) float64; color (N,3) uint8 RGB; confidence (N,) float32; source (N,) int32: number of the depth map."""
+    """points (N,3) float64; color (N,3) uint8 RGB; confidence (N,) float32; source (N,) int32: number of
+    the depth map."""
 
     points: Array
     color: Array
@@ -41,9 +42,8 @@ def surface_points(maps: list[KeyframeDepth]) -> tuple[Array, Array]:
     for item in maps:
         chosen = item.confidence > _TRUSTED
         rows = np.flatnonzero(chosen)
-        kept = np.zeros(chosen.size, dtype=bool)
-        kept[rows[:: max(1, len(rows) // _GROUND_POINTS_PER_MAP)]] = True
-        kept = kept.reshape(chosen.shape)
+        kept = np.zeros(chosen.shape, dtype=bool)
+        kept.ravel()[rows[:: max(1, len(rows) // _GROUND_POINTS_PER_MAP)]] = True
         points.append(map_points(item.depth, item.view.intrinsics, item.view.world_from_camera, kept))
         weights.append(item.confidence[kept].astype(np.float64))
     return np.concatenate(points), np.concatenate(weights)

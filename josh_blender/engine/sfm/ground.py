@@ -36,7 +36,7 @@ def mean_up(world_from_camera: Array) -> Array:
 def foot_rays(
     people: PeopleResult, world_from_camera: Array, intrinsics: Array, distortion: Array
 ) -> tuple[Array, Array]:
-    """Camera centres (N,3) and world rays (N,3) through the lower foot of reliable people on the frames they are seen."""
+    """Camera centres (N,3) and world rays (N,3) through the lower foot of reliable people, where seen."""
     origins, rays = [np.zeros((0, 3))], [np.zeros((0, 3))]
     for track in people.tracks:
         feet = track.landmarks[:, _FEET]
@@ -61,7 +61,7 @@ def estimate_ground(
 ) -> Array:
     """Plane (4,), n.x + d = 0 with n pointing up, or shape (0,) where there is none.
 
-    RANSAC over points (P,3) with weight (P,), refitted to its inliers; the tolerance grows with the camera's height over the candidate.
+    RANSAC over points (P,3) with weight (P,), refitted to its inliers; the tolerance grows with the camera's height.
     Candidates above the cameras (F,4,4) or leaning too far are left out. Rays to feet (N,3) from camera centres (N,3)
     count for candidates that they hit at plausible distances, so that a table or a stage does not win over the floor.
     """

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.sparse import lil_matrix
 
-from ...scene4d.camera import project, unproject
+from ...scene4d.camera import project, rigid, unproject
 from ...scene4d.rotations import axis_angle_from_matrix, matrix_from_axis_angle, nearest_rotation
+from .mapping import Mapping
 from .registration import follow
 
 Array = NDArray[Any]
@@ -30,7 +31,7 @@ _CORNERS = 150
 _REACH = 5
 _PICTURE_WIDTH = 480.0
 #: Pairs of corners that the pan is solved from.
-_MOST_PAIRS = 2500
+_MOST_PAIRS = 1500
 #: Rotation in degrees up to which a camera that turns about its centre still counts as standing still (it sways).
 _SWAY_DEGREES = 1.5
 
@@ -117,7 +118,7 @@ def solve_pan(flow: Flow, count: int, size: tuple[int, int], focal: float | None
     """
     width, height = size
     centre = np.array([width / 2.0, height / 2.0])
-    candidates = [focal] if focal is not None else [factor * max(size) for factor in (0.6, 0.85, 1.2, 1.8, 2.6)]
+    candidates = [focal] if focal is not None else [factor * max(size) for factor in (1.0, 0.65, 1.6, 2.6)]
     generator = np.random.default_rng(0)
     chosen = np.sort(generator.choice(len(flow.first), min(len(flow.first), _MOST_PAIRS), replace=False))
     first, second = flow.first[chosen], flow.second[chosen]
@@ -163,6 +164,9 @@ def solve_pan(flow: Flow, count: int, size: tuple[int, int], focal: float | None
         error = float(np.median(np.linalg.norm(residuals(solved.x).reshape(-1, 2), axis=1)))
         if best is None or error < best.error - 1e-4:
             best = Pan(turns, float(lens[0]), float(distortion[0]), error)
+        # Good enough, or so far off that no focal length will help.
+        if not 0.5 * _PAN_PX < best.error < 4.0 * _PAN_PX:
+            break
     assert best is not None
     return best
 
@@ -178,12 +182,21 @@ def sways(pan: Pan) -> bool:
     return float(np.degrees(angle.max(initial=0.0))) < _SWAY_DEGREES
 
 
-def rays_as_points(flow: Flow, pan: Pan, intrinsics: Array, distortion: Array) -> tuple[Array, Array, Array, Array]:
-    """Corners as points (P,3) on the unit sphere, with row of key frame, row of point and pixel of each sighting."""
-    sighting = np.concatenate([np.stack([flow.first, flow.first], 1), np.stack([flow.second, flow.first], 1)])
-    pixels = np.concatenate([flow.first_pixel, flow.second_pixel])
-    rays = unproject(flow.first_pixel, intrinsics, distortion)
+def pan_mapping(flow: Flow, pan: Pan, keyframe: Array, intrinsics: Array, distortion: Array) -> Mapping:
+    """The corners as points on the unit sphere around a camera that only turns, for frames (K,) ``keyframe``."""
+    start = np.unique(np.stack([flow.first, *flow.first_pixel.T], axis=1), axis=0, return_index=True)[1]
+    row_of_corner = np.unique(np.stack([flow.first, *flow.first_pixel.T], axis=1), axis=0, return_inverse=True)[1]
+    rays = unproject(flow.first_pixel[start], intrinsics, distortion)
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    points = np.einsum("nij,nj->ni", pan.rotation[flow.first], rays)
-    rows = np.tile(np.arange(len(points)), 2)
-    return points, sighting[:, 0], rows, pixels
+    points = np.einsum("nij,nj->ni", pan.rotation[flow.first[start]], rays)
+    return Mapping(
+        keyframe=keyframe.astype(np.int32),
+        world_from_camera=rigid(pan.rotation, np.zeros(3)),
+        intrinsics=intrinsics,
+        distortion=distortion,
+        points=points,
+        error=np.zeros(0),
+        observation_keyframe=np.concatenate([flow.first[start], flow.second]).astype(np.int32),
+        observation_point=np.concatenate([np.arange(len(points)), row_of_corner.ravel()]).astype(np.int32),
+        observation_pixel=np.concatenate([flow.first_pixel[start], flow.second_pixel]).astype(np.float32),
+    )

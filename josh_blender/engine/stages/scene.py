@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...scene4d.camera import rigid
 from ...scene4d.errors import UserError
 from ...scene4d.files import mask_path
 from ...scene4d.png import read_png
-from ..depth.depth_maps import DepthSettings, KeyframeDepth, fill_ground_of, make_depth_maps, save_depth_map
+from ..depth.depth_maps import (
+    DepthSettings,
+    KeyframeDepth,
+    fill_ground_of,
+    make_depth_maps,
+    make_undistorter,
+    save_depth_map,
+)
 from ..depth.fusion import surface_points
+from ..depth.plane_place import PlacePicture, ground_points, median_background, place_on_plane
 from ..results import FramesResult, PeopleResult, SceneResult
 from ..sfm import motion
 from ..sfm.given import GivenCamera, read_given_camera, triangulate
 from ..sfm.ground import estimate_ground, foot_rays
 from ..sfm.keyframes import choose_keyframes
 from ..sfm.mapping import KnownLens, Mapping, map_keyframes, triangulation_angles, write_pictures
-from ..sfm.registration import register_all_frames
+from ..sfm.people_metrology import Metrology, gather_sightings, solve_metrology
+from ..sfm.registration import interpolate_poses, register_all_frames
 from ..video.reader import FrameReader, open_frames
 
 Array = NDArray[Any]
@@ -32,11 +42,13 @@ Progress = Callable[[int, int], None]
 
 #: Points seen under a smaller angle than this have no certain depth.
 _MIN_ANGLE_DEGREES = 1.0
+#: Pictures whose median is the empty place of a camera that stands still, and those that show a pan's.
+_BACKGROUND_PICTURES, _PAN_PICTURES = 15, 8
 
 
 @dataclass
 class SceneSettings:
-    """backend: "colmap". camera_kind: "auto", "moving", "static" or "pan". camera_file: a camera.npz of a 4D scene, kept
+    """backend: "colmap". camera_kind: "auto", "moving", "static", "pan". camera_file: a camera.npz of a 4D scene, kept
     unless ``refine_camera``; focal_px: a known focal length, likewise. width: of the pictures that are matched, px;
     features per picture; keyframes_per_second; overlap: key frames that each is matched with."""
 
@@ -339,4 +351,111 @@ def _turning(
     folder: Path,
     step: Callable[..., None],
 ) -> SceneResult:
-    raise NotImplementedError
+    """A camera that turns about its centre or stands still; the world's axes are those of the first camera."""
+    count, size = len(frames.frame), (frames.source.width, frames.source.height)
+    warnings = []
+    lens = _known_lens(frames, settings)
+    known_focal = float(lens.intrinsics[0]) if lens is not None and not lens.refine else None
+    if known_focal is None and kind == "pan" and pan is not None:
+        known_focal = pan.focal
+    distortion = np.zeros(5)
+    if kind == "pan" and pan is not None:
+        distortion[0] = pan.k1
+    key_rotation = np.tile(np.eye(3), (len(pictures.keyframe), 1, 1)) if pan is None else pan.rotation
+    zero = np.zeros(3)
+    rotation = interpolate_poses(rigid(key_rotation, zero), np.array(pictures.keyframe), count)[:, :3, :3]
+    sightings = gather_sightings(people, size)
+    measured = solve_metrology(sightings, rotation, size, distortion, known_focal)
+    if measured is None:
+        warnings.append("Too few upright people are seen to find the ground and the lens of this camera.")
+    focal = known_focal or (measured.focal if measured is not None else float(max(size)))
+    intrinsics = np.array([focal, focal, size[0] / 2.0, size[1] / 2.0])
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    errors = np.full(count, np.nan)
+    if pan is not None:
+        if kind == "static":
+            pan = motion.solve_pan(flow, len(pictures.keyframe), size, focal)
+        mapping = motion.pan_mapping(flow, pan, np.array(pictures.keyframe), intrinsics, distortion)
+        poses, errors = register_all_frames(
+            mapping, _grey_pictures(reader, pictures.size), count, pictures.scale, step, fixed_centre=True
+        )
+        # The centre is one point, exactly.
+        poses[:, :3, 3] = 0.0
+        if measured is not None:
+            sigma = measured.focal_sigma
+            measured = solve_metrology(sightings, poses[:, :3, :3], size, distortion, focal) or measured
+            measured = replace(measured, focal_sigma=sigma)
+    ground = measured.ground if measured is not None else np.zeros(0)
+    places: list[PlacePicture] = []
+    if measured is not None:
+        places = _places(
+            pan is None,
+            frames,
+            people_folder,
+            reader,
+            pictures.keyframe,
+            poses,
+            intrinsics,
+            distortion,
+            measured,
+            settings,
+        )
+    points, color = ground_points(places)
+    for place in places:
+        save_depth_map(folder / "depth", frames, place.index, place.depth, place.confidence, place.intrinsics)
+    quality = {"frame_error_px": float(np.nanmedian(errors)) if np.isfinite(errors).any() else 0.0}
+    if measured is not None:
+        quality["metrology_error"] = measured.error
+        quality["focal_sigma"] = measured.focal_sigma
+    return SceneResult(
+        camera_kind=kind,
+        keyframe=np.array(pictures.keyframe, dtype=np.int32),
+        world_from_camera=poses,
+        intrinsics=np.tile(intrinsics, (count, 1)),
+        distortion=distortion,
+        points=points,
+        point_color=color,
+        observation_keyframe=np.zeros(0, np.int32),
+        observation_point=np.zeros(0, np.int32),
+        observation_pixel=np.zeros((0, 2), np.float32),
+        depth_index=np.array([place.index for place in places], dtype=np.int32),
+        ground=ground,
+        quality=quality,
+        warnings=warnings,
+    )
+
+
+def _places(
+    fixed: bool,
+    frames: FramesResult,
+    people_folder: Path,
+    reader: FrameReader,
+    keyframe: list[int],
+    poses: Array,
+    intrinsics: Array,
+    distortion: Array,
+    measured: Metrology,
+    settings: SceneSettings,
+) -> list[PlacePicture]:
+    """The ground as seen from a few key frames; of a fixed view from one, with people taken out of its colours."""
+    undistorter = make_undistorter(
+        (frames.source.width, frames.source.height), settings.depth.width, intrinsics, distortion
+    )
+    count = min(len(keyframe), _BACKGROUND_PICTURES if fixed else _PAN_PICTURES)
+    chosen = np.unique(np.linspace(0, len(keyframe) - 1, count).round().astype(int))
+    indices = [int(keyframe[row]) for row in chosen]
+    kernel = np.ones((2 * settings.depth.mask_margin + 1,) * 2, np.uint8)
+    seen = []
+    for index, rgb in reader.iterate(indices, size=undistorter.read_size):
+        mask = undistorter.mask(_read_mask(people_folder, int(frames.frame[index]), undistorter.read_size))
+        covered = cv2.dilate(mask.astype(np.uint8), kernel) > 0
+        seen.append((undistorter.picture(rgb), covered))
+    if fixed:
+        color, known = median_background(seen)
+        indices, views = indices[:1], [(color, known)]
+    else:
+        views = [(rgb, ~covered) for rgb, covered in seen]
+    return [
+        place_on_plane(index, color, known, undistorter, poses[index], measured.ground, measured.farthest)
+        for index, (color, known) in zip(indices, views, strict=True)
+    ]
