@@ -182,4 +182,4 @@ def test_landmarks_lie_on_their_side_of_the_body() -> None:
         assert_allclose(row[left] * [-1.0, 1.0, 1.0], row[left + 1], atol=0.006)
     assert row[lm.NOSE][2] > row[lm.LEFT_EAR][2] + 0.05
     assert row[lm.LEFT_TOE][2] > row[lm.LEFT_HEEL][2] + 0.15
-    assert row[lm.LEFT_INDEX][2] > row[lm.LEFT_PINKY][2] + 0.03
+    assert row[lm.LEFT_INDEX][2] > row[lm.LEFT_PINKY][2] + 0.015
