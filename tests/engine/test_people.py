@@ -174,14 +174,15 @@ def test_people_who_cross_behind_each_other_keep_their_names():
 def test_short_dim_and_unsteady_paths_are_no_people():
     settings = LinkSettings()
     good = path(0, {k: 100.0 for k in range(30)})
-    assert is_person(good, 30.0, settings)
-    assert not is_person(path(1, {k: 100.0 for k in range(8)}), 30.0, settings)
-    assert not is_person(path(3, {k: 100.0 for k in (*range(15), *range(70, 85))}), 30.0, settings)
+    assert is_person(good, 30.0, 1000, settings)
+    assert not is_person(path(1, {k: 100.0 for k in range(8)}), 30.0, 1000, settings)
+    assert not is_person(path(3, {k: 100.0 for k in (*range(15), *range(70, 85))}), 30.0, 1000, settings)
     dog = path(2, {k: 100.0 for k in range(30)})
     dog.poses = {k: person(100.0, 200.0, visibility=0.7) for k in range(30)}
-    assert is_person(dog, 30.0, settings)
+    assert is_person(dog, 30.0, 1000, settings)
     dog.disagreement = {k: 0.06 for k in range(30)}
-    assert not is_person(dog, 30.0, settings)
+    assert not is_person(dog, 30.0, 1000, settings)
+    assert is_person(dog, 30.0, 500, settings), "large in the picture: a person who is half hidden"
 
 
 def test_gaps_are_filled_and_said():

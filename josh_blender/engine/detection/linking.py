@@ -18,7 +18,8 @@ class LinkSettings:
     speed before the break leads, plus as much again per second. clothes: greatest distance of the colours.
     shortest: seconds that a person must be seen. seen: least share of pictures seen on between the first and last.
     presence, visibility: least mean of a person. unsteady: disagreement of the landmarks from which a person must be
-    seen for ``shortest_unsteady`` seconds; twice that, with a mean visibility of ``visibility_unsteady``.
+    seen for ``shortest_unsteady`` seconds; from twice that, who is smaller than ``small`` of the picture's short side
+    must be seen with a mean visibility of ``visibility_unsteady``.
     """
 
     gap: float = 2.0
@@ -31,6 +32,7 @@ class LinkSettings:
     unsteady: float = 0.02
     shortest_unsteady: float = 1.0
     visibility_unsteady: float = 0.75
+    small: float = 0.25
 
 
 def link_tracklets(tracklets: list[Tracklet], rate: float, settings: LinkSettings) -> list[Tracklet]:
@@ -79,13 +81,18 @@ def _link_cost(a: Tracklet, b: Tracklet, rate: float, settings: LinkSettings) ->
     return float(miss / reach + clothes / settings.clothes)
 
 
-def is_person(tracklet: Tracklet, rate: float, settings: LinkSettings) -> bool:
-    """Whether a path was seen long and surely enough to be a person: animals and bags are seen dimly and unsteadily."""
+def is_person(tracklet: Tracklet, rate: float, short_side: int, settings: LinkSettings) -> bool:
+    """Whether a path was seen long and surely enough to be a person, in pictures with a short side of so many px.
+
+    Animals and bags are small, and seen dimly and unsteadily.
+    """
     poses = list(tracklet.poses.values())
     visibility = float(np.mean([pose.visibility.mean() for pose in poses]))
     unsteady = float(np.median(list(tracklet.disagreement.values()) or [0.0]))
     needed = settings.shortest if unsteady < settings.unsteady else settings.shortest_unsteady
-    dimmest = settings.visibility if unsteady < 2 * settings.unsteady else settings.visibility_unsteady
+    small = float(np.median([body_size(pose) for pose in poses])) < settings.small * short_side
+    doubtful = small and unsteady >= 2 * settings.unsteady
+    dimmest = settings.visibility_unsteady if doubtful else settings.visibility
     return (
         len(poses) >= max(needed * rate, settings.seen * (tracklet.last - tracklet.first + 1))
         and float(np.mean([pose.presence for pose in poses])) >= settings.presence

@@ -69,7 +69,7 @@ def run_people(frames: FramesResult, settings: PeopleSettings, folder: Path, pro
         shortest=min(settings.link.shortest, half),
         shortest_unsteady=min(settings.link.shortest_unsteady, half),
     )
-    kept = sorted((p for p in pieces if is_person(p, rate, link)), key=_prominence, reverse=True)
+    kept = sorted((p for p in pieces if is_person(p, rate, min(size), link)), key=_prominence, reverse=True)
     kept = kept[: min(settings.people or _MOST_PEOPLE, _MOST_PEOPLE)]
     kept.sort(key=lambda piece: (piece.first, piece.number))
     rest = [piece for piece in pieces if piece not in kept]
