@@ -358,7 +358,7 @@ def test_boardwalk_people_are_kept_and_the_couple_is_not_trusted(tmp_path):
     assert not couple.reliable and "several bodies" in couple.reason
     mask = cv2.imread(str(tmp_path / "masks" / "000010.png"), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (1080, 1920)
-    for track in whole:
+    for track in (left, right):
         hips = track.landmarks[10, [23, 24]].mean(axis=0).astype(int)
         assert mask[hips[1], hips[0]] == track.mask_value
 
