@@ -24,7 +24,7 @@ class SolverSettings:
     """
 
     correspondence_px: float = 1.0
-    landmark: float = 0.012
+    landmark: float = 0.02
     landmark_floor_px: float = 1.0
     contact: float = 0.02
     static: float = 0.06
@@ -35,7 +35,7 @@ class SolverSettings:
     height_known: float = 0.001
     height_unknown: float = 0.01
     acceleration: float = 4.0
-    turn_acceleration: float = 60.0
+    turn_acceleration: float = 25.0
     depth_scale: float = 0.01
     camera_degrees: float = 0.5
     camera_share: float = 0.02
