@@ -65,7 +65,7 @@ def fill_ground(
         correlator.correlate(other, other.picture.astype(np.float32), plane_homography(view, other, plane))
         for other in others
     ]
-    correlation = np.max(np.nan_to_num(np.stack(correlations), nan=-1.0), axis=0)
+    correlation = np.max(np.stack(correlations), axis=0)
     # A pixel's height over the plane, as a share of the camera's, is 1 - z / z_plane.
     offset = np.abs(1.0 - depth / np.where(on_plane > 0.0, on_plane, 1.0))
     measured = depth > 0.0

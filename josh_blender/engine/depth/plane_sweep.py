@@ -22,8 +22,8 @@ _WINDOW = 7
 #: Grey levels: pictures flatter than this inside the window cannot be matched.
 _FLAT = 1.5
 #: Distance in px between the images of neighbouring planes.
-_PLANE_STEP_PX = 0.7
-_FEWEST_PLANES, _MOST_PLANES = 32, 96
+_PLANE_STEP_PX = 1.0
+_FEWEST_PLANES, _MOST_PLANES = 32, 64
 #: Penalties of semi-global matching for a change of one plane and of more, in units of the matching cost.
 _SMALL_CHANGE, _LARGE_CHANGE = 0.12, 0.7
 #: Grey levels per halving of the large penalty at an edge of the picture.
@@ -77,7 +77,7 @@ class Correlator:
         self._everywhere = np.ones(reference.picture.shape, np.uint8)
 
     def correlate(self, source: View, source_picture: Array, homography: Array) -> Array:
-        """Correlation (h,w) float32, NaN where the plane is outside the source; ``source_picture`` float32."""
+        """Correlation (h,w) float32, neutral where the plane is outside the source; ``source_picture`` float32."""
         height, width = self._picture.shape
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         warped = cv2.warpPerspective(
@@ -91,7 +91,7 @@ class Correlator:
         noise = np.float32(_FLAT**2)
         result = covariance / np.sqrt((self._variance + noise) * (variance + noise))
         if outside.any():
-            result[cv2.dilate(outside.view(np.uint8), np.ones((_WINDOW, _WINDOW), np.uint8)) > 0] = np.nan
+            result[cv2.dilate(outside.view(np.uint8), np.ones((_WINDOW, _WINDOW), np.uint8)) > 0] = 1.0 - _UNSEEN
         return result
 
 
@@ -155,26 +155,21 @@ def _refine(total: Array, best: Array) -> Array:
 def sweep(reference: View, sources: list[View], nearest: float, farthest: float) -> RawDepth:
     """Depth of the reference picture; ``nearest`` and ``farthest`` bound it, in scene units.
 
-    Each pixel takes the better half of its sources, so that what one of them does not see does no harm.
+    Each pixel takes the two best of its sources, so that what one of them does not see does no harm.
     """
     planes = inverse_depths(reference, sources, nearest, farthest)
     correlator = Correlator(reference)
     height, width = reference.picture.shape
     pictures = [source.picture.astype(np.float32) for source in sources]
     cost = np.empty((height, width, len(planes)), np.float32)
-    keep = max(1, (len(sources) + 1) // 2)
     for number, inverse in enumerate(planes):
         plane = np.array([0.0, 0.0, -1.0, 1.0 / inverse])
-        matches = np.stack(
-            [
-                1.0 - correlator.correlate(source, picture, plane_homography(reference, source, plane))
-                for source, picture in zip(sources, pictures, strict=True)
-            ]
-        )
-        matches[np.isnan(matches)] = np.float32(_UNSEEN)
-        if len(sources) > 1:
-            matches.partition(keep - 1, axis=0)
-        cost[:, :, number] = matches[:keep].mean(axis=0)
+        lowest, second = np.full((2, height, width), np.float32(2.0))
+        for source, picture in zip(sources, pictures, strict=True):
+            match = 1.0 - correlator.correlate(source, picture, plane_homography(reference, source, plane))
+            second = cv2.min(second, cv2.max(lowest, match))
+            lowest = cv2.min(lowest, match)
+        cost[:, :, number] = lowest if len(sources) == 1 else 0.5 * (lowest + second)
     total = semi_global(cost, reference.picture)
     best = total.argmin(axis=2)
     correlation = 1.0 - np.take_along_axis(cost, best[..., None], axis=2)[..., 0]

@@ -28,20 +28,25 @@ def find_sky(color: Array, confidence: Array) -> Array:
     smooth = cv2.GaussianBlur(color, (3, 3), 0)
     reached = np.zeros((height + 2, width + 2), np.uint8)
     flags = 4 | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
-    regions = np.zeros((height, width), bool)
+    found = []
     for column in range(0, width, 4):
         if reached[1, column + 1]:
             continue
         before = reached[1:-1, 1:-1].copy()
         cv2.floodFill(smooth, reached, (column, 0), 0, (_STEP,) * 3, (_STEP,) * 3, flags)
         region = (reached[1:-1, 1:-1] > 0) & (before == 0)
-        if region.mean() < _LEAST_SHARE:
-            continue
+        if region.mean() >= _LEAST_SHARE:
+            found.append(region)
+    sky = np.zeros((height, width), bool)
+    for region in sorted(found, key=np.sum, reverse=True):
         inside = cv2.erode(region.astype(np.uint8), np.ones((2 * _FRINGE + 1,) * 2, np.uint8)) > 0
         judged = inside if inside.any() else region
-        if np.mean(confidence[judged] > _CONFIDENT) < _MOST_DEPTH:
-            regions |= region
-    return regions | _fringe(smooth, regions)
+        empty = np.mean(confidence[judged] > _CONFIDENT) < _MOST_DEPTH
+        # Between trunks and poles the sky carries their depth; its colour gives it away.
+        like_sky = sky.any() and np.linalg.norm(smooth[region].mean(axis=0) - smooth[sky].mean(axis=0)) < _SAME_COLOR
+        if empty or like_sky:
+            sky |= region
+    return sky | _fringe(smooth, sky)
 
 
 def _fringe(color: Array, sky: Array) -> Array:

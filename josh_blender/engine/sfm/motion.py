@@ -12,8 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
-from scipy.sparse import lil_matrix
 
 from ...scene4d.camera import project, rigid, unproject
 from ...scene4d.rotations import axis_angle_from_matrix, matrix_from_axis_angle, nearest_rotation
@@ -31,7 +29,11 @@ _CORNERS = 150
 _REACH = 5
 _PICTURE_WIDTH = 480.0
 #: Pairs of corners that the pan is solved from.
-_MOST_PAIRS = 1500
+_MOST_PAIRS = 3000
+_FOCAL_GUESSES = (1.0, 0.65, 1.6, 2.6)
+_PAN_STEPS = 40
+#: Robust scale of the residuals, px at 480 px width, and how far k1 may be from 0.
+_PAN_SIGMA, _K1_SPREAD = 0.15, 0.1
 #: Rotation in degrees up to which a camera that turns about its centre still counts as standing still (it sways).
 _SWAY_DEGREES = 1.5
 
@@ -111,64 +113,143 @@ def _unit_rays(pixels: Array, intrinsics: Array, k1: float) -> Array:
     return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
 
 
-def solve_pan(flow: Flow, count: int, size: tuple[int, int], focal: float | None) -> Pan:
-    """Rotations of all key frames, focal length (kept where it is given) and k1 from the flow, by robust least squares.
+@dataclass
+class _PanState:
+    rotation: Array
+    focal: float
+    k1: float
 
-    Residuals are the distances in px between where a corner is seen and where the turned camera would see it.
-    """
-    width, height = size
-    centre = np.array([width / 2.0, height / 2.0])
-    candidates = [focal] if focal is not None else [factor * max(size) for factor in (1.0, 0.65, 1.6, 2.6)]
+
+def _pan_residuals(flow: Flow, state: _PanState, centre: Array) -> Array:
+    """Distances (N,2), px at 480 px width, from where a corner is seen to where the turned camera would see it."""
+    lens = np.array([state.focal, state.focal, *centre])
+    distortion = np.array([state.k1, 0.0, 0.0, 0.0, 0.0])
+    rays = unproject(flow.first_pixel, lens, distortion)
+    world = np.einsum("nij,nj->ni", state.rotation[flow.first], rays)
+    local = np.einsum("nji,nj->ni", state.rotation[flow.second], world)
+    return (project(local, lens, distortion) - flow.second_pixel) / flow.unit
+
+
+def _moved(state: _PanState, focal_step: float, k1_step: float, turns: Array) -> _PanState:
+    rotation = state.rotation @ matrix_from_axis_angle(turns)
+    return _PanState(rotation, state.focal * float(np.exp(focal_step)), float(np.clip(state.k1 + k1_step, -0.5, 0.5)))
+
+
+def _normal_equations(flow: Flow, state: _PanState, centre: Array, fixed_focal: bool) -> tuple[Array, Array, float]:
+    """Cauchy-weighted normal matrix, gradient and cost in (log focal, k1, turns of all key frames but the first)."""
+    count = len(state.rotation)
+    residual = _pan_residuals(flow, state, centre)
+    squared = np.sum((residual / _PAN_SIGMA) ** 2, axis=1)
+    weight = 1.0 / (1.0 + squared) / _PAN_SIGMA**2
+    none = np.zeros((count, 3))
+    step = 1e-6
+    lens = np.stack(
+        [
+            (_pan_residuals(flow, _moved(state, step, 0.0, none), centre) - residual) / step * (not fixed_focal),
+            (_pan_residuals(flow, _moved(state, 0.0, step, none), centre) - residual) / step,
+        ],
+        axis=-1,
+    )
+    # A turn of every camera at once moves each corner through its first and its second view: the two are separated.
+    first, second = np.empty((*residual.shape, 3)), np.empty((*residual.shape, 3))
+    for axis in range(3):
+        turn = matrix_from_axis_angle(np.eye(3)[axis] * step)
+        for rows, target in ((flow.first, first), (flow.second, second)):
+            target[..., axis] = (_turned(flow, state, centre, rows is flow.first, turn) - residual) / step
+    size = 2 + 3 * count
+    normal, gradient = np.zeros((size, size)), np.zeros(size)
+    columns = np.concatenate(
+        [
+            np.tile([0, 1], (len(residual), 1)),
+            2 + 3 * flow.first[:, None] + np.arange(3),
+            2 + 3 * flow.second[:, None] + np.arange(3),
+        ],
+        axis=1,
+    )
+    jacobian = np.concatenate([lens, first, second], axis=2)
+    blocks = np.einsum("n,nai,naj->nij", weight, jacobian, jacobian)
+    np.add.at(normal, (columns[:, :, None], columns[:, None, :]), blocks)
+    np.add.at(gradient, columns, np.einsum("n,nai,na->ni", weight, jacobian, residual))
+    free = np.r_[0:2, 5:size]
+    return normal[np.ix_(free, free)], gradient[free], float(np.log1p(squared).sum())
+
+
+def _turned(flow: Flow, state: _PanState, centre: Array, in_first: bool, turn: Array) -> Array:
+    """Residuals with the camera of the first (or second) view of every corner turned."""
+    lens = np.array([state.focal, state.focal, *centre])
+    distortion = np.array([state.k1, 0.0, 0.0, 0.0, 0.0])
+    rays = unproject(flow.first_pixel, lens, distortion)
+    first, second = state.rotation[flow.first], state.rotation[flow.second]
+    first, second = (first @ turn, second) if in_first else (first, second @ turn)
+    local = np.einsum("nji,nj->ni", second, np.einsum("nij,nj->ni", first, rays))
+    return (project(local, lens, distortion) - flow.second_pixel) / flow.unit
+
+
+def _thinned(flow: Flow) -> Flow:
     generator = np.random.default_rng(0)
     chosen = np.sort(generator.choice(len(flow.first), min(len(flow.first), _MOST_PAIRS), replace=False))
-    first, second = flow.first[chosen], flow.second[chosen]
-    first_pixel, second_pixel = flow.first_pixel[chosen], flow.second_pixel[chosen]
+    return Flow(flow.first[chosen], flow.second[chosen], flow.first_pixel[chosen], flow.second_pixel[chosen], flow.unit)
+
+
+def solve_pan(flow: Flow, count: int, size: tuple[int, int], focal: float | None) -> Pan:
+    """Rotations of all key frames, focal length (kept where it is given) and k1 from the flow.
+
+    Levenberg-Marquardt with Cauchy weights from several focal lengths; the best is kept.
+    """
+    centre = np.array([size[0] / 2.0, size[1] / 2.0])
+    few = _thinned(flow)
     best: Pan | None = None
-    for guess in candidates:
-        intrinsics = np.array([guess, guess, *centre])
-        rotation = np.tile(np.eye(3), (count, 1, 1))
-        for row in range(1, count):
-            pair = (flow.first == row - 1) & (flow.second == row)
-            step = np.eye(3)
-            if pair.sum() >= 8:
-                rays = (_unit_rays(pixel[pair], intrinsics, 0.0) for pixel in (flow.first_pixel, flow.second_pixel))
-                step = _relative_rotation(*rays)
-            rotation[row] = rotation[row - 1] @ step
-
-        def unpack(state: Array) -> tuple[Array, Array, Array]:
-            turns = np.concatenate([np.eye(3)[None], matrix_from_axis_angle(state[2:].reshape(-1, 3))])
-            length = focal if focal is not None else float(np.exp(state[0]))
-            return turns, np.array([length, length, *centre]), np.array([state[1], 0.0, 0.0, 0.0, 0.0])
-
-        def residuals(state: Array) -> Array:
-            turns, lens, distortion = unpack(state)
-            rays = unproject(first_pixel, lens, distortion)
-            world = np.einsum("nij,nj->ni", turns[first], rays)
-            local = np.einsum("nji,nj->ni", turns[second], world)
-            return ((project(local, lens, distortion) - second_pixel) / flow.unit).ravel()
-
-        start = np.concatenate([[np.log(guess), 0.0], axis_angle_from_matrix(rotation[1:]).ravel()])
-        sparsity = lil_matrix((2 * len(first), len(start)), dtype=np.int8)
-        sparsity[:, :2] = 1
-        for rows in (first, second):
-            for axis in range(3):
-                for line in range(2):
-                    there = np.flatnonzero(rows > 0)
-                    sparsity[2 * there + line, 2 + 3 * (rows[there] - 1) + axis] = 1
-        bounds = (np.full(len(start), -np.inf), np.full(len(start), np.inf))
-        bounds[0][1], bounds[1][1] = -0.5, 0.5
-        solved = least_squares(
-            residuals, start, jac_sparsity=sparsity, loss="cauchy", f_scale=0.5, max_nfev=25, bounds=bounds
-        )
-        turns, lens, distortion = unpack(solved.x)
-        error = float(np.median(np.linalg.norm(residuals(solved.x).reshape(-1, 2), axis=1)))
+    for guess in [focal] if focal is not None else [factor * max(size) for factor in _FOCAL_GUESSES]:
+        rotation = _chained_rotations(flow, count, np.array([guess, guess, *centre]))
+        state = _solve_from(few, _PanState(rotation, guess, 0.0), centre, focal is not None)
+        error = float(np.median(np.linalg.norm(_pan_residuals(few, state, centre), axis=1)))
         if best is None or error < best.error - 1e-4:
-            best = Pan(turns, float(lens[0]), float(distortion[0]), error)
-        # Good enough, or so far off that no focal length will help.
-        if not 0.5 * _PAN_PX < best.error < 4.0 * _PAN_PX:
+            best = Pan(state.rotation, state.focal, state.k1, error)
+        # So far off that no focal length will help.
+        if best.error > 4.0 * _PAN_PX:
             break
     assert best is not None
     return best
+
+
+def _chained_rotations(flow: Flow, count: int, intrinsics: Array) -> Array:
+    rotation = np.tile(np.eye(3), (count, 1, 1))
+    for row in range(1, count):
+        pair = (flow.first == row - 1) & (flow.second == row)
+        step = np.eye(3)
+        if pair.sum() >= 8:
+            rays = (_unit_rays(pixel[pair], intrinsics, 0.0) for pixel in (flow.first_pixel, flow.second_pixel))
+            step = _relative_rotation(*rays)
+        rotation[row] = rotation[row - 1] @ step
+    return rotation
+
+
+def _solve_from(flow: Flow, state: _PanState, centre: Array, fixed_focal: bool) -> _PanState:
+    count = len(state.rotation)
+    damping = 1e-3
+    normal, gradient, cost = _normal_equations(flow, state, centre, fixed_focal)
+    for _ in range(_PAN_STEPS):
+        # The lens of a short pan is held near a plain one.
+        lens_prior = np.zeros(len(gradient))
+        lens_prior[1] = 1.0 / _K1_SPREAD**2
+        pull = lens_prior * np.r_[0.0, state.k1, np.zeros(len(gradient) - 2)]
+        scaled = normal + np.diag(lens_prior + damping * np.diag(normal) + 1e-9)
+        step = -np.linalg.solve(scaled, gradient + pull)
+        step[0] = np.clip(step[0], -0.3, 0.3)
+        turns = np.concatenate([np.zeros((1, 3)), step[2:].reshape(count - 1, 3)])
+        tried = _moved(state, float(step[0]), float(step[1]), turns)
+        equations = _normal_equations(flow, tried, centre, fixed_focal)
+        if equations[2] < cost:
+            small = cost - equations[2] < 1e-7 * cost
+            state, (normal, gradient, cost) = tried, equations
+            damping = max(damping / 5.0, 1e-9)
+            if small:
+                break
+        else:
+            damping *= 5.0
+            if damping > 1e4:
+                break
+    return state
 
 
 def explains(pan: Pan) -> bool:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ...scene4d.camera import rigid
 from ...scene4d.errors import UserError
 from ...scene4d.files import mask_path
-from ...scene4d.png import read_png
 from ..depth.depth_maps import (
     DepthSettings,
     KeyframeDepth,
@@ -116,9 +115,11 @@ def run_scene(
 
 def _read_mask(folder: Path, number: int, size: tuple[int, int]) -> Array:
     path = mask_path(folder, number)
-    if not path.is_file():
+    # OpenCV reads PNG far faster than the reader that Blender shares; not by path, which must be ASCII on Windows.
+    mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+    if mask is None:
         return np.zeros((size[1], size[0]), np.uint8)
-    return cv2.resize(read_png(path), size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST))
 
 
 def _read_keyframes(
