@@ -20,7 +20,7 @@ class LabelSettings:
 
     still: float = 0.15
     moving: float = 0.8
-    along_view: float = 0.3
+    along_view: float = 0.2
     low: float = 0.05
     raised: float = 0.12
     height_window_s: float = 1.2
