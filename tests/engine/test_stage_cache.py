@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from josh_blender.engine import stage_cache
+from josh_blender.engine.pipeline import _SOURCES
+from josh_blender.engine.presets import STAGES
 from josh_blender.engine.results import BodiesResult, FramesResult, JointResult, PersonFit, VideoSource
 from josh_blender.engine.stage_cache import (
     DamagedResultError,
     StageCache,
+    code_version,
     content_key,
     load_result,
     save_result,
@@ -109,6 +114,47 @@ def test_key_follows_settings_and_the_content_of_files(tmp_path: Path) -> None:
     assert key != content_key("scene", Settings(4, file), ["other"])
     file.write_bytes(b"two")
     assert key != content_key("scene", Settings(4, file), ["upstream"])
+
+
+def test_code_version_follows_the_text_of_every_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_cache, "_PACKAGE", tmp_path)
+    (tmp_path / "sfm" / "deep").mkdir(parents=True)
+    (tmp_path / "stage.py").write_text("a = 1")
+    (tmp_path / "sfm" / "deep" / "mapping.py").write_text("b = 1")
+    (tmp_path / "sfm" / "notes.txt").write_text("not code")
+    version = code_version("stage.py", "sfm")
+    (tmp_path / "sfm" / "notes.txt").write_text("still not code")
+    assert code_version("stage.py", "sfm") == version
+    (tmp_path / "sfm" / "deep" / "mapping.py").write_text("b = 2")
+    changed = code_version("stage.py", "sfm")
+    assert changed != version
+    (tmp_path / "sfm" / "deep" / "mapping.py").rename(tmp_path / "sfm" / "deep" / "moved.py")
+    assert code_version("stage.py", "sfm") not in (version, changed)
+
+
+def test_every_part_of_the_engine_that_a_cached_stage_uses_is_in_its_key() -> None:
+    """What a stage's modules import from the engine must be among its sources or those of a stage before it."""
+    listed: set[Path] = set()
+    for stage in STAGES[:-1]:
+        for source in _SOURCES[stage]:
+            path = stage_cache._PACKAGE / source
+            assert path.exists(), source
+            listed |= {path} if path.suffix == ".py" else set(path.rglob("*.py"))
+        for module in sorted(path for path in listed if "engine" in path.relative_to(stage_cache._PACKAGE).parts):
+            for imported in _project_imports(module):
+                inside_engine = imported.relative_to(stage_cache._PACKAGE).parts[0] == "engine"
+                assert not inside_engine or imported in listed, f"{stage}: {module.name} uses {imported}"
+
+
+def _project_imports(module: Path) -> set[Path]:
+    """Files of the modules that a module imports relatively."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = module.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            names = [base.with_suffix(".py"), *(base / f"{alias.name}.py" for alias in node.names)]
+            found |= {path for path in names if path.is_file()}
+    return found
 
 
 def test_finished_stage_is_reused_and_interrupted_one_runs_again(tmp_path: Path) -> None:
