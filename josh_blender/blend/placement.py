@@ -16,6 +16,8 @@ Array = NDArray[Any]
 _PELVIS = JOINT_NAMES.index("pelvis")
 _CLEARANCE = 0.6
 _GRID_STEP = 0.25
+#: Share of the frames on which somebody should pass before the object.
+_PASSING = 0.15
 
 
 def _root_positions(scene: Scene4D, person: Person) -> Array:
@@ -62,7 +64,7 @@ def suggest_place(scene: Scene4D, height: float = 1.0) -> Array:
     if not len(grid):
         return np.array([*forward[0, :2], 0.0])
     base = np.concatenate([grid, np.zeros((len(grid), 1))], axis=1)
-    score = np.zeros(len(grid))
+    shown, hidden_share = np.zeros(len(grid)), np.zeros(len(grid))
     width, tall = scene.source.width, scene.source.height
     step = max(1, len(camera.frame) // 30)
     for index in range(0, len(camera.frame), step):
@@ -74,13 +76,16 @@ def suggest_place(scene: Scene4D, height: float = 1.0) -> Array:
             & (np.abs(pixel[:, 0] - width / 2) < 0.42 * width)
             & (np.abs(pixel[:, 1] - tall / 2) < 0.5 * tall - size / 2)
         )
-        score += inside * np.minimum(size / tall, 0.35)
+        shown += inside * np.minimum(size / tall, 0.35)
+        hidden = np.zeros(len(grid), dtype=bool)
         for path in roots.values():
             root = path[index]
             if np.isnan(root[0]):
                 continue
             person_camera = transform(camera_from_world[index], root[None])[0]
             person_pixel = project(person_camera, camera.intrinsics[index])
-            hidden = (person_camera[2] < middle[:, 2]) & (np.abs(person_pixel[0] - pixel[:, 0]) < 0.3 * size)
-            score += inside * hidden * 0.15
-    return base[int(np.argmax(score))]
+            hidden |= (person_camera[2] < middle[:, 2]) & (np.abs(person_pixel[0] - pixel[:, 0]) < 0.3 * size)
+        hidden_share += inside * hidden * step / len(camera.frame)
+    # Somebody passing in front shows best that the object is in the place, but it must not hide for long.
+    passing = np.minimum(hidden_share / _PASSING, 1.0) - np.maximum(hidden_share - 2.5 * _PASSING, 0.0)
+    return base[int(np.argmax(shown * (1.0 + passing)))]
