@@ -1,0 +1,28 @@
+"""Every measured comparison, one after the other (`make bench`)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    runs = [("The default pipeline on the sample clip", [sys.executable, "bench/pipeline.py"])]
+    for version, folder in (("4.5", ".venv-bpy45"), ("5.2", ".venv-bpy52")):
+        python = ROOT / folder / "bin" / "python"
+        if python.exists():
+            runs.append((f"Import into Blender {version}", [str(python), "bench/import_speed.py"]))
+        else:
+            print(f"Import into Blender {version}: skipped, there is no {folder}")
+    failed = 0
+    for title, command in runs:
+        print(f"\n=== {title}", flush=True)
+        failed += subprocess.run(command, cwd=ROOT, check=False).returncode != 0
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
