@@ -43,4 +43,4 @@ class SolverSettings:
     iterations: int = 12
     rounds: int = 2
     tolerance: float = 1e-3
-    points: int = 3000
+    points: int = 800
