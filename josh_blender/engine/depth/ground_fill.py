@@ -20,6 +20,7 @@ _LEVEL = 0.06
 _REACH = 25.0
 #: Correlation by way of the plane that confirms it.
 _CONFIRMED = 0.6
+_EDGE = 7
 #: Radius in px within which evidence vouches for a smooth pixel, and how near in colour it must be.
 _VOUCH = 20
 _COLOR = 24.0
@@ -72,6 +73,8 @@ def fill_ground(
     level = reachable & measured & (offset < _LEVEL)
     contradicted = measured & (offset >= _LEVEL) & (confidence >= _TRUSTED)
     confirmed = reachable & ~contradicted & ~measured & (correlation > _CONFIRMED) & ~correlator.flat
+    # Windows carry an edge's match beyond it, for example up the foot of a wall.
+    confirmed = cv2.erode(confirmed.astype(np.uint8), np.ones((_EDGE, _EDGE), np.uint8)) > 0
     evidence = level | confirmed
     vouched = _vouched(color, evidence)
     smooth = reachable & ~measured & (flat | (correlation > 0.0)) & vouched
@@ -92,10 +95,10 @@ def _vouched(color: Array, evidence: Array) -> Array:
 
 
 def _hanging_together(mask: Array, evidence: Array) -> Array:
-    """The connected regions of ``mask`` with at least a fifth of evidence."""
+    """The connected regions of ``mask`` with at least a tenth of evidence."""
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     total = np.bincount(labels.ravel(), minlength=count)
     support = np.bincount(labels.ravel(), weights=evidence.ravel().astype(float), minlength=count)
-    good = support >= 0.2 * total
+    good = support >= 0.1 * total
     good[0] = False
     return good[labels]

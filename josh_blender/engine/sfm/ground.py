@@ -21,7 +21,7 @@ _LEVEL = 0.03
 _HEIGHTS = (0.01, 1.0)
 _LEAST_POINTS = 25
 _LEAST_SHARE = 0.03
-_REFITS = 4
+_REFITS = 8
 #: MediaPipe's heels and toes.
 _FEET = [29, 30, 31, 32]
 _VISIBLE = 0.5
@@ -130,8 +130,12 @@ def _score(
 
 def _refit(plane: Array, points: Array, weights: Array, camera: Array, up: Array) -> Array:
     for _ in range(_REFITS):
-        tolerance = 1.5 * _LEVEL * _height(plane, camera)
         distance = np.abs(points @ plane[:3] + plane[3])
+        height = _height(plane, camera)
+        within = distance[distance < _LEVEL * height]
+        # As tight as the points allow, or the feet of walls would tilt it.
+        wanted = 3.0 * 1.48 * float(np.median(within)) if len(within) else np.inf
+        tolerance = float(np.clip(wanted, 0.2 * _LEVEL * height, 1.5 * _LEVEL * height))
         near = distance < tolerance
         if near.sum() < 3:
             break

@@ -96,7 +96,7 @@ def gather_sightings(people: PeopleResult, size: tuple[int, int]) -> Sightings:
 
 def _up(pitch: float, roll: float) -> Array:
     """World up in the axes of a camera that looks down by ``pitch`` and leans right by ``roll`` (radians)."""
-    return matrix_from_axis_angle([0.0, 0.0, roll]) @ matrix_from_axis_angle([-pitch, 0.0, 0.0]) @ [0.0, -1.0, 0.0]
+    return matrix_from_axis_angle([0.0, 0.0, roll]) @ matrix_from_axis_angle([pitch, 0.0, 0.0]) @ [0.0, -1.0, 0.0]
 
 
 def solve_metrology(

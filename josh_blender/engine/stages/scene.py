@@ -43,6 +43,8 @@ Progress = Callable[[int, int], None]
 _MIN_ANGLE_DEGREES = 1.0
 #: Pictures whose median is the empty place of a camera that stands still, and those that show a pan's.
 _BACKGROUND_PICTURES, _PAN_PICTURES = 15, 8
+#: Weight of all sparse points together in the ground, relative to the dense ones.
+_SPARSE_SHARE = 0.1
 
 
 @dataclass
@@ -59,7 +61,7 @@ class SceneSettings:
     focal_px: float | None = None
     width: int = 960
     features: int = 4000
-    keyframes_per_second: float = 6.0
+    keyframes_per_second: float = 5.0
     overlap: int = 5
     depth: DepthSettings = field(default_factory=DepthSettings)
 
@@ -335,7 +337,9 @@ def _find_ground(
     origin, ray = foot_rays(people, poses, intrinsics, mapping.distortion)
     dense, confidence = surface_points(maps)
     points = np.concatenate([mapping.points, dense])
-    weight = np.concatenate([np.ones(len(mapping.points)), confidence])
+    # Sparse points lead only where there is little dense depth: corners sit on edges, not on surfaces.
+    sparse = min(1.0, _SPARSE_SHARE * confidence.sum() / max(len(mapping.points), 1)) if len(dense) else 1.0
+    weight = np.concatenate([np.full(len(mapping.points), sparse), confidence])
     return estimate_ground(points, poses, origin, ray, weight)
 
 
