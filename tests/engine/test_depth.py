@@ -199,3 +199,21 @@ def test_people_leave_the_median_background():
     color, known = median_background(pictures)
     assert not known[:3, :3].any() and known[3:].all()
     np.testing.assert_array_equal(color[known], empty[known])
+
+
+def test_depth_far_under_the_ground_is_dropped_and_steps_down_are_kept(views):
+    view, truth = views[2]
+    ground = np.array([0.0, -1.0, 0.0, 1.5])
+    on_plane = plane_depth(view, ground)
+    floor = np.isclose(truth, on_plane, rtol=1e-6)
+    depth = truth.astype(np.float32).copy()
+    columns = np.indices(truth.shape)[1]
+    wrong, step = floor & (columns > 140), floor & (columns < 20)
+    depth[wrong] *= 1.8
+    depth[step] *= 1.2
+    nothing = np.zeros(truth.shape, bool)
+    color = np.repeat(view.picture[..., None], 3, 2)
+    confidence = np.full(truth.shape, 0.8, np.float32)
+    filled, _ = fill_ground(view, color, depth, confidence, nothing, nothing, [views[1][0]], ground)
+    assert not np.isclose(filled[wrong], depth[wrong]).any()
+    np.testing.assert_array_equal(filled[step], depth[step])

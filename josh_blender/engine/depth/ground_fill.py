@@ -21,6 +21,8 @@ _REACH = 25.0
 #: Correlation by way of the plane that confirms it.
 _CONFIRMED = 0.6
 _EDGE = 7
+#: How far under the plane things may be (stairs that lead down), as a share of the camera's height.
+_DEEPEST = 0.5
 #: Radius in px within which evidence vouches for a smooth pixel, and how near in colour it must be.
 _VOUCH = 20
 _COLOR = 24.0
@@ -54,7 +56,7 @@ def fill_ground(
 
     Evidence is depth that lies on the plane, or a texture that other views show where the plane says. A pixel without
     depth is filled where it is such evidence itself, or is smooth, has the colour of the evidence near it and hangs
-    together with it. ``blocked`` (h,w): people and sky. ground (4,) in the world; color (h,w,3) RGB.
+    together with it. Depth far under the plane is dropped. ``blocked`` (h,w): people and sky. ground (4,) in the world; color (h,w,3) RGB.
     """
     above = float(ground[:3] @ view.world_from_camera[:3, 3] + ground[3])
     on_plane = plane_depth(view, ground)
@@ -69,6 +71,8 @@ def fill_ground(
     correlation = np.max(np.stack(correlations), axis=0)
     # A pixel's height over the plane, as a share of the camera's, is 1 - z / z_plane.
     offset = np.abs(1.0 - depth / np.where(on_plane > 0.0, on_plane, 1.0))
+    # What seems to lie deep under the ground is a wrong match.
+    depth = np.where((on_plane > 0.0) & (depth > (1.0 + _DEEPEST) * on_plane), 0.0, depth)
     measured = depth > 0.0
     level = reachable & measured & (offset < _LEVEL)
     contradicted = measured & (offset >= _LEVEL) & (confidence >= _TRUSTED)
@@ -81,6 +85,7 @@ def fill_ground(
     region = _hanging_together(evidence | smooth, evidence)
     fill = region & (confirmed | smooth) & ~measured
     filled = np.where(fill, on_plane, depth).astype(np.float32)
+    confidence = np.where(measured, confidence, 0.0)
     trust = np.where(fill, np.where(confirmed, _CONFIRMED_CONFIDENCE, _FILLED_CONFIDENCE), confidence)
     return filled, trust.astype(np.float32)
 
