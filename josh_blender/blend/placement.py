@@ -16,6 +16,9 @@ Array = NDArray[Any]
 _PELVIS = JOINT_NAMES.index("pelvis")
 _CLEARANCE = 0.6
 _GRID_STEP = 0.25
+#: Ground is looked at in cells of this size, m; points below this height are the ground, those up to a person's height
+#: stand on it.
+_CELL, _FLAT, _ROOM_HEIGHT = 0.3, 0.06, 1.5
 #: Share of the frames on which somebody should pass before the object.
 _PASSING = 0.15
 
@@ -41,6 +44,27 @@ def people_in_front(scene: Scene4D, location: Array) -> dict[int, Array]:
     return result
 
 
+def _is_free_ground(scene: Scene4D, places: Array) -> Array:
+    """Which places (N,2) lie on ground that the cloud shows at z = 0, with nothing standing there (steps, boxes)."""
+    points = scene.cloud.position
+    near = np.abs(points[:, 2]) < _ROOM_HEIGHT
+    cells = np.floor(points[near, :2] / _CELL).astype(np.int64)
+    height = points[near, 2]
+    wanted = np.floor(places / _CELL).astype(np.int64)
+    free = np.ones(len(places), dtype=bool)
+    if not len(cells):
+        return free
+    low = np.minimum(cells.min(axis=0), wanted.min(axis=0)) - 2
+    shape = np.maximum(cells.max(axis=0), wanted.max(axis=0)) - low + 3
+    flat, raised = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    np.add.at(flat, tuple((cells - low)[np.abs(height) < _FLAT].T), 1)
+    np.add.at(raised, tuple((cells - low)[np.abs(height) >= _FLAT].T), 1)
+    for step in np.ndindex(3, 3):
+        row, column = (wanted - low + np.array(step) - 1).T
+        free &= flat[row, column] > 4 * raised[row, column]
+    return free
+
+
 def suggest_place(scene: Scene4D, height: float = 1.0) -> Array:
     """A point (3,) on the ground z = 0 where an object of ``height`` metres shows well.
 
@@ -61,6 +85,8 @@ def suggest_place(scene: Scene4D, height: float = 1.0) -> Array:
     for path in walked:
         distance = np.linalg.norm(grid[:, None] - path[None, ::3, :2], axis=-1).min(axis=1)
         grid = grid[distance > _CLEARANCE]
+    on_ground = _is_free_ground(scene, grid)
+    grid = grid[on_ground] if on_ground.any() else grid
     if not len(grid):
         return np.array([*forward[0, :2], 0.0])
     base = np.concatenate([grid, np.zeros((len(grid), 1))], axis=1)
@@ -88,4 +114,4 @@ def suggest_place(scene: Scene4D, height: float = 1.0) -> Array:
         hidden_share += inside * hidden * step / len(camera.frame)
     # Somebody passing in front shows best that the object is in the place, but it must not hide for long.
     passing = np.minimum(hidden_share / _PASSING, 1.0) - np.maximum(hidden_share - 2.5 * _PASSING, 0.0)
-    return base[int(np.argmax(shown * (1.0 + passing)))]
+    return base[int(np.argmax(shown * (0.3 + passing)))]

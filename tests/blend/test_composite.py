@@ -15,7 +15,7 @@ from josh_blender.blend import composite, placement  # noqa: E402
 from josh_blender.blend.importer import import_scene  # noqa: E402
 from josh_blender.scene4d import files  # noqa: E402
 from josh_blender.scene4d.camera import invert_rigid, project, transform  # noqa: E402
-from josh_blender.scene4d.scene import Scene4D  # noqa: E402
+from josh_blender.scene4d.scene import PointCloud, Scene4D  # noqa: E402
 
 
 def _scene() -> Scene4D:
@@ -76,3 +76,16 @@ def test_masks_hide_the_object_and_leave_the_rest(empty_file, tmp_path: Path) ->
     assert picture[False][..., 0].max() > 0.3
     # Only the rim that the softened matte leaves may remain.
     assert picture[True][..., 0].max() < 0.2 * picture[False][..., 0].max()
+
+
+def test_nothing_is_put_where_something_stands() -> None:
+    scene = synthetic_scene()
+    free = placement.suggest_place(scene)
+    around = np.random.default_rng(0).uniform(-8.0, 8.0, (40_000, 2)) + free[:2]
+    height = np.where(np.linalg.norm(around - free[:2], axis=1) < 1.0, 0.3, 0.0)
+    positions = np.concatenate([around, height[:, None]], axis=1).astype(np.float32)
+    count = len(positions)
+    scene.cloud = PointCloud(
+        positions, np.zeros((count, 3), np.uint8), np.ones(count, np.float32), np.zeros(count, np.uint16)
+    )
+    assert np.linalg.norm(placement.suggest_place(scene) - free) > 1.0
