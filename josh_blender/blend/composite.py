@@ -315,7 +315,9 @@ def render_still(scene: bpy.types.Scene, frame: int, path: Path) -> None:
     settings.file_format = "PNG"
     settings.color_mode = "RGB"
     scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True, scene=scene.name)
+    # The operator's own `scene` argument goes back to the first frame.
+    with bpy.context.temp_override(scene=scene):
+        bpy.ops.render.render(write_still=True)
 
 
 def render_movie(scene: bpy.types.Scene, path: Path) -> None:
@@ -329,4 +331,5 @@ def render_movie(scene: bpy.types.Scene, path: Path) -> None:
     scene.render.ffmpeg.constant_rate_factor = "HIGH"
     scene.render.use_file_extension = False
     scene.render.filepath = str(path)
-    bpy.ops.render.render(animation=True, scene=scene.name)
+    with bpy.context.temp_override(scene=scene):
+        bpy.ops.render.render(animation=True)
