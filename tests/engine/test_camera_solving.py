@@ -72,6 +72,20 @@ def test_travel_is_not_explained_by_rotations():
     assert not motion.explains(pan)
 
 
+def test_a_slow_walk_past_a_wall_is_no_pan():
+    # Most corners lie on one far wall, so a turning camera nearly explains their median.
+    generator = np.random.default_rng(8)
+    wall = np.stack([generator.uniform(-6, 6, 700), generator.uniform(-3, 1.5, 700), np.full(700, 9.0)], -1)
+    floor = np.stack([generator.uniform(-3, 3, 250), np.full(250, 1.6), generator.uniform(3, 9, 250)], -1)
+    points = generator.permutation(np.concatenate([wall, floor]))
+    way = np.linspace(0.0, 1.0, 11)
+    turn = np.stack([0.01 * np.sin(9.0 * way), -0.07 * way, 0.0 * way], -1)
+    poses = rigid(matrix_from_axis_angle(turn), np.stack([0.4 * way, 0.01 * np.sin(20.0 * way), 0.15 * way], -1))
+    pan = motion.solve_pan(flow_of(poses, points, 0.1), 11, SIZE, None)
+    assert pan.error < 0.6
+    assert not motion.explains(pan)
+
+
 def test_still_and_swaying_cameras():
     still = np.tile(np.eye(4), (6, 1, 1))
     assert motion.is_still(flow_of(still, far_points(), 0.2))

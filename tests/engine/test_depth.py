@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from plane_world import FLOOR, Plane, draw, noise_texture, street, travelling
 
-from josh_blender.engine.depth.consistency import agree
+from josh_blender.engine.depth.consistency import agree, drop_speckles
 from josh_blender.engine.depth.depth_maps import choose_sources, make_undistorter
 from josh_blender.engine.depth.fusion import FusedCloud, fuse, map_points, thin
 from josh_blender.engine.depth.ground_fill import fill_ground, plane_depth
@@ -77,6 +77,18 @@ def test_agreement_confirms_truth_and_rejects_errors(views):
     assert found.count[right].mean() > 0.7
     both = (found.count > 0) & right
     np.testing.assert_allclose(found.depth[both], depth[both], rtol=0.03)
+
+
+def test_speckles_go_and_thin_things_stay():
+    depth = np.full((60, 80), 10.0, np.float32)
+    depth[30:33, 40:43] = 4.0
+    depth[5:55, 20:22] = 6.0
+    depth[:, 60:] = 0.0
+    depth[40:42, 70:73] = 3.0
+    kept = drop_speckles(depth, 30)
+    assert not kept[30:33, 40:43].any() and not kept[40:42, 70:73].any()
+    np.testing.assert_array_equal(kept[5:55, 20:22], 6.0)
+    assert (kept[:, :60] > 0).sum() == 60 * 60 - 9
 
 
 def test_consistent_depth_is_more_accurate_than_raw(views, swept):

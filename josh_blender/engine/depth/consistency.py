@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,8 @@ Array = NDArray[Any]
 #: Two maps agree where the depths differ by less than this share, and the point comes back to within so many px.
 _RELATIVE = 0.05
 _RETURN_PX = 1.2
+#: Steps of log depth that speckles are told apart by.
+_LOG_STEPS = 1000.0
 
 
 @dataclass(frozen=True)
@@ -63,3 +66,14 @@ def agree(depth: Array, view: View, others: list[tuple[Array, View]]) -> Agreeme
     mean = np.zeros(depth.shape, dtype=np.float32)
     mean[known] = (1 + count) / total
     return Agreement(counts, mean)
+
+
+def drop_speckles(depth: Array, least: int) -> Array:
+    """The depth map (h,w) without patches of fewer than ``least`` pixels that hang together to 5 % of their depth."""
+    known = depth > 0.0
+    if not known.any():
+        return depth
+    steps = np.where(known, 1.0 + _LOG_STEPS * np.log(np.maximum(depth, 1e-9) / depth[known].min()), 0.0)
+    labels = np.clip(steps, 0.0, 32_000.0).astype(np.int16)
+    cv2.filterSpeckles(labels, 0, least, _LOG_STEPS * _RELATIVE)
+    return np.where(labels > 0, depth, 0.0).astype(np.float32)

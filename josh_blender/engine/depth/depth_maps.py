@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...scene4d.camera import invert_rigid, opencv_matrix, scale_intrinsics, transform
 from ..results import FramesResult
 from ..video.reader import FrameReader
-from .consistency import agree
+from .consistency import agree, drop_speckles
 from .ground_fill import fill_ground
 from .plane_sweep import View, sweep
 from .sky import find_sky
@@ -25,6 +25,8 @@ Array = NDArray[Any]
 _CORRELATION = (0.35, 0.85)
 #: Other maps that must agree for full confidence.
 _ENOUGH_MAPS = 2
+#: Patches of fewer pixels than this float in the air more often than not.
+_SPECKLE = 30
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,7 @@ def _check(maps: list[KeyframeDepth], made: list[int], correlations: dict[int, A
         item = maps[row]
         item.sky = find_sky(item.color, confidence)
         depth[item.sky | item.blocked] = 0.0
+        depth = drop_speckles(depth, _SPECKLE)
         item.depth, item.confidence = depth, np.where(depth > 0.0, confidence, 0.0).astype(np.float32)
 
 

@@ -56,7 +56,8 @@ def fill_ground(
 
     Evidence is depth that lies on the plane, or a texture that other views show where the plane says. A pixel without
     depth is filled where it is such evidence itself, or is smooth, has the colour of the evidence near it and hangs
-    together with it. Depth far under the plane is dropped. ``blocked`` (h,w): people and sky. ground (4,) in the world; color (h,w,3) RGB.
+    together with it. Depth far under the plane is dropped. ``blocked`` (h,w): people and sky. ground (4,) in the world;
+    color (h,w,3) RGB.
     """
     above = float(ground[:3] @ view.world_from_camera[:3, 3] + ground[3])
     on_plane = plane_depth(view, ground)

@@ -22,8 +22,11 @@ Array = NDArray[Any]
 
 #: Median movement in px at 480 px width up to which a camera counts as standing still.
 _STILL_PX = 0.6
-#: Median error in px at 480 px width of the rotation model up to which a camera counts as panning.
-_PAN_PX = 0.55
+#: Errors in px at 480 px width up to which rotations alone explain the movement. Parallax hides in the median, as most
+#: corners of a wall move alike: three quarters of all corners, and most of those followed longest, must fit.
+_PAN_UPPER_PX, _PAN_WIDE_PX = 0.45, 0.35
+#: Median error beyond which no focal length is tried any more.
+_HOPELESS_PX = 2.2
 _CORNERS = 150
 #: Key frames a corner is followed through.
 _REACH = 5
@@ -52,12 +55,15 @@ class Flow:
 
 @dataclass
 class Pan:
-    """world_from_camera rotations (K,3,3), the first is the identity; focal in px; k1; median error in px at 480."""
+    """world_from_camera rotations (K,3,3), the first is the identity; focal in px; k1; errors in px at 480 px width:
+    median, 75th percentile, and median of the corners that were followed longest."""
 
     rotation: Array
     focal: float
     k1: float
     error: float
+    upper_error: float
+    wide_error: float
 
 
 def background_flow(pictures: list[Array], masks: list[Array], scale: float) -> Flow:
@@ -202,11 +208,14 @@ def solve_pan(flow: Flow, count: int, size: tuple[int, int], focal: float | None
     for guess in [focal] if focal is not None else [factor * max(size) for factor in _FOCAL_GUESSES]:
         rotation = _chained_rotations(flow, count, np.array([guess, guess, *centre]))
         state = _solve_from(few, _PanState(rotation, guess, 0.0), centre, focal is not None)
-        error = float(np.median(np.linalg.norm(_pan_residuals(few, state, centre), axis=1)))
+        errors = np.linalg.norm(_pan_residuals(few, state, centre), axis=1)
+        error = float(np.median(errors))
         if best is None or error < best.error - 1e-4:
-            best = Pan(state.rotation, state.focal, state.k1, error)
+            followed = few.second - few.first
+            wide = float(np.median(errors[followed == followed.max()]))
+            best = Pan(state.rotation, state.focal, state.k1, error, float(np.percentile(errors, 75.0)), wide)
         # So far off that no focal length will help.
-        if best.error > 4.0 * _PAN_PX:
+        if best.error > _HOPELESS_PX:
             break
     assert best is not None
     return best
@@ -254,7 +263,12 @@ def _solve_from(flow: Flow, state: _PanState, centre: Array, fixed_focal: bool) 
 
 def explains(pan: Pan) -> bool:
     """Whether rotations alone explain the movement."""
-    return pan.error < _PAN_PX
+    return pan.upper_error < _PAN_UPPER_PX and pan.wide_error < _PAN_WIDE_PX
+
+
+def might_explain(pan: Pan) -> bool:
+    """Whether rotations come near enough to serve where structure from motion finds no parallax."""
+    return pan.error < _PAN_UPPER_PX
 
 
 def sways(pan: Pan) -> bool:

@@ -220,6 +220,10 @@ def _moving(
     )
     shutil.rmtree(work, ignore_errors=True)
     if mapping is None or np.median(triangulation_angles(mapping)) < _MIN_ANGLE_DEGREES:
+        if pan is not None and motion.might_explain(pan):
+            result = _turning("pan", pan, flow, frames, people, people_folder, reader, pictures, settings, folder, step)
+            result.warnings.append("No parallax was found: the camera is taken to turn about its centre.")
+            return result
         raise UserError(
             "no_parallax",
             "The camera's path could not be solved: too little of the background can be matched from frame to frame.",
