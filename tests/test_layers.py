@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,11 +141,13 @@ INDEX_FILE = "josh_blender/jobs/torch_builds.py"
 PACKAGE_INDEX = re.compile(
     r"(?:https?|file)://[^\s\"'`)>]*(?:/simple\b|/whl\b|pypi\.org/simple|mirror|devpi|/wheels\b)"
 )
-# Put together from halves, so that this file does not name them either.
-MACHINE_PATHS = tuple("/" + rest for rest in ("work/", "opt/py" + "pi", "opt/whe" + "els", "root/", "tmp/bri" + "ef"))
+#: Folders of one person or one machine.
+MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|root|Users|work|opt)/")
 
 
 def texts_of_the_repository() -> Iterator[tuple[str, str]]:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True
     )
@@ -167,6 +170,5 @@ def test_no_package_index_and_no_path_of_a_machine() -> None:
             for index in WHEEL_INDEX.values():
                 text = text.replace(index, "")
         found += [f"{name}: {match.group()}" for match in PACKAGE_INDEX.finditer(text)]
-        for path in MACHINE_PATHS:
-            found += [f"{name}: {path}" for _ in re.finditer(rf"(?<![\w.~-]){re.escape(path)}", text)]
+        found += [f"{name}: {match.group()}" for match in MACHINE_PATH.finditer(text) if name != "tests/test_layers.py"]
     assert not found
