@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from . import job_queue
 from .fit_skeleton import JOSH4D_OT_fit_skeleton
 from .import_scene import JOSH4D_FH_scene, JOSH4D_OT_import_scene, draw_import_menu
 from .select_scene import JOSH4D_OT_select_scene
@@ -15,11 +16,13 @@ def register() -> None:
     """Register the operators, the file handler and the menu entry."""
     for one in CLASSES:
         bpy.utils.register_class(one)
+    job_queue.register(__package__.rpartition(".")[0])
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
 
 
 def unregister() -> None:
     """The reverse of `register`."""
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
+    job_queue.unregister()
     for one in reversed(CLASSES):
         bpy.utils.unregister_class(one)

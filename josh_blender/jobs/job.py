@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,7 @@ from .process_tree import ProcessTree
 from .protocol import WATCH_STDIN, Done, Error, LineReader, Message
 
 #: Seconds between the polite request to end and the end.
-_PATIENCE = 3.0
-#: Most bytes taken in one poll, so that a flood of messages never blocks the caller's window.
-_MOST_PER_POLL = 1 << 20
+_PATIENCE = 1.0
 
 
 class Job:
@@ -22,6 +21,7 @@ class Job:
     Attributes:
         running: False once the process has ended and everything was read.
         cancelled: whether `cancel` or `kill` ended it.
+        behind: whether the last `poll` left something that could be read at once.
         result: the scene's folder after a run that ended well, else None.
         error: why there is no result; None while the job runs and after it ended well.
     """
@@ -35,6 +35,7 @@ class Job:
         self._said: Error | None = None
         self.running = True
         self.cancelled = False
+        self.behind = False
         self.result: Path | None = None
         self.error: Error | None = None
 
@@ -57,12 +58,13 @@ class Job:
         """The process id of the child."""
         return self._tree.process_id
 
-    def poll(self) -> list[Message]:
-        """The messages since the last call; never waits."""
+    def poll(self, budget: float = math.inf) -> list[Message]:
+        """The messages since the last call; never waits, and reads for about ``budget`` seconds at most."""
         if not self.running:
             return []
         exit_code = self._tree.exit_code()
-        messages, drained = self._read()
+        messages, drained = self._read(time.perf_counter() + budget)
+        self.behind = not drained
         if exit_code is None:
             if self._kill_at is not None and time.monotonic() > self._kill_at:
                 self._tree.kill()
@@ -83,23 +85,25 @@ class Job:
             self.cancelled = True
             self._finish(-1)
 
-    def _read(self) -> tuple[list[Message], bool]:
+    def _read(self, deadline: float) -> tuple[list[Message], bool]:
         """The messages that are there, and whether nothing is left to read."""
         messages: list[Message] = []
-        taken = 0
-        drained = False
-        while taken < _MOST_PER_POLL and not drained:
+        while True:
+            messages += self._reader.messages(deadline)
+            if self._reader.waiting:
+                return self._note(messages), False
             data = self._tree.read()
-            drained = not data
-            if data:
-                taken += len(data)
-                messages += self._reader.feed(data)
+            if not data:
+                return self._note(messages), True
+            self._reader.add(data)
+
+    def _note(self, messages: list[Message]) -> list[Message]:
         for message in messages:
             if isinstance(message, Done):
                 self._done = message
             elif isinstance(message, Error):
                 self._said = message
-        return messages, drained
+        return messages
 
     def _finish(self, exit_code: int) -> None:
         # What the child started must not outlive it, whatever way it ended.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import time
+from collections import deque
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -79,6 +82,8 @@ _TYPES: dict[str, type[Any]] = {
     "done": Done,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
+#: How `encode` begins a progress line.
+_PROGRESS = b'{"type": "progress"'
 
 
 def encode(message: Message) -> bytes:
@@ -118,10 +123,38 @@ class LineReader:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._lines: deque[bytes] = deque()
 
-    def feed(self, data: bytes) -> list[Message]:
-        """The messages completed by ``data``; lines that are none are skipped."""
+    @property
+    def waiting(self) -> bool:
+        """Whether complete lines wait to be decoded."""
+        return bool(self._lines)
+
+    def add(self, data: bytes) -> None:
+        """Take a piece of the stream."""
         *lines, self._rest = (self._rest + data).split(b"\n")
+        self._lines.extend(lines)
         if len(self._rest) > self._LONGEST_LINE:
             self._rest = b"\0"
-        return [message for message in map(decode, lines) if message is not None]
+
+    def messages(self, deadline: float = math.inf) -> list[Message]:
+        """The messages of the complete lines, decoded until ``deadline`` on ``time.perf_counter``.
+
+        Lines that are no messages are skipped, and so is progress that the next line already replaces.
+        """
+        found: list[Message] = []
+        while self._lines and time.perf_counter() < deadline:
+            line = self._lines.popleft()
+            if not line.startswith(b"{"):
+                continue
+            if line.startswith(_PROGRESS) and self._lines and self._lines[0].startswith(_PROGRESS):
+                continue
+            message = decode(line)
+            if message is not None:
+                found.append(message)
+        return found
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages completed by ``data``."""
+        self.add(data)
+        return self.messages()

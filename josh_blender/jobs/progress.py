@@ -1,0 +1,80 @@
+"""How far a job is and how long it still takes: from measured shares of the stages and this run's own speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: Share of the time of each stage of a reconstruction, measured on the clips of the benchmark.
+_WEIGHTS = {
+    "frames": 1.0,
+    "people": 22.0,
+    "scene": 42.0,
+    "bodies": 8.0,
+    "contact": 1.0,
+    "joint": 22.0,
+    "world": 4.0,
+}
+_DEFAULT_WEIGHT = 10.0
+#: Nothing is said about the time left before so many seconds and such a share of the work.
+_FIRST_SECONDS = 3.0
+_FIRST_SHARE = 0.02
+
+
+class ProgressMeter:
+    """Fed with the stages and the progress of one run; times are in seconds of any one clock."""
+
+    def __init__(self, stages: Sequence[str]) -> None:
+        self._weights = [_WEIGHTS.get(stage, _DEFAULT_WEIGHT) for stage in stages]
+        self._reused: set[int] = set()
+        self._index = -1
+        self._share = 0.0
+        self._begun: float | None = None
+        self._stage_begun = 0.0
+
+    def stage(self, index: int, reused: bool, now: float) -> None:
+        """A stage begins, or was found finished."""
+        if not 0 <= index < len(self._weights):
+            return
+        self._index = index
+        self._share = 0.0
+        if reused:
+            self._reused.add(index)
+            return
+        self._stage_begun = now
+        if self._begun is None:
+            self._begun = now
+
+    def progress(self, done: int, total: int, now: float) -> None:
+        """``done`` of ``total`` steps of the stage."""
+        del now
+        if total > 0:
+            self._share = min(1.0, max(self._share, done / total))
+
+    @property
+    def stage_share(self) -> float:
+        """0..1 of the current stage."""
+        return self._share
+
+    @property
+    def share(self) -> float:
+        """0..1 of the whole run; stages found finished count as done."""
+        total = sum(self._weights)
+        if total == 0.0 or self._index < 0:
+            return 0.0
+        current = self._weights[self._index] * (1.0 if self._index in self._reused else self._share)
+        return (sum(self._weights[: self._index]) + current) / total
+
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds until the end at this run's own speed; None while too little of it has been seen."""
+        if self._begun is None:
+            return None
+        elapsed = now - self._begun
+        current = 0.0 if self._index in self._reused else self._weights[self._index] * self._share
+        worked = current + sum(self._weight(index) for index in range(self._index))
+        left = self._weight(self._index) - current + sum(self._weights[self._index + 1 :])
+        if elapsed < _FIRST_SECONDS or worked < _FIRST_SHARE * (worked + left):
+            return None
+        return elapsed * left / worked
+
+    def _weight(self, index: int) -> float:
+        return 0.0 if index in self._reused else self._weights[index]
