@@ -19,6 +19,7 @@ from . import composite
 from .export import export_fbx, export_usd
 from .importer import import_scene
 from .render import render_still
+from .render_size import shrink_to
 
 #: Longest sides of the composited still and movie in px, and the movie's samples: a movie takes minutes on a CPU.
 _STILL_SIDE, _MOVIE_SIDE, _MOVIE_SAMPLES = 1280, 640, 8
@@ -41,13 +42,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _composite(scene4d: Scene4D, still: Path | None, movie: Path | None) -> None:
-    longest = max(scene4d.source.width, scene4d.source.height)
     result = composite.build_composite(bpy.context.scene, scene4d)
     if still is not None:
-        result.render.resolution_percentage = min(100, round(100 * _STILL_SIDE / longest))
+        shrink_to(result.render, _STILL_SIDE)
         composite.render_still(result, composite.showing_frame(result, scene4d), still)
     if movie is not None:
-        result.render.resolution_percentage = min(100, round(100 * _MOVIE_SIDE / longest))
+        shrink_to(result.render, _MOVIE_SIDE, even=True)
         result.cycles.samples = _MOVIE_SAMPLES
         composite.render_movie(result, movie)
 

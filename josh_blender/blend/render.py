@@ -6,6 +6,8 @@ from pathlib import Path
 
 import bpy
 
+from .render_size import shrink_to
+
 _SAMPLES = 24
 _LONGEST_SIDE = 1280
 _SKY = (0.22, 0.25, 0.29, 1.0)
@@ -34,8 +36,7 @@ def render_still(scene: bpy.types.Scene, path: Path) -> None:
     render = scene.render
     render.engine = "CYCLES"
     scene.cycles.device, scene.cycles.samples = "CPU", _SAMPLES
-    longest = max(render.resolution_x, render.resolution_y)
-    render.resolution_percentage = min(100, round(100 * _LONGEST_SIDE / longest))
+    shrink_to(render, _LONGEST_SIDE)
     scene.view_settings.view_transform = "Standard"
     render.image_settings.file_format = "PNG"
     render.filepath = str(path)
