@@ -33,10 +33,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Progress:
-    """Within the current stage: ``done`` of ``total`` steps."""
+    """Within the current stage: ``done`` of ``total`` steps; ``detail`` says what is being worked on, for people."""
 
     done: int
     total: int
+    detail: str = ""
 
 
 @dataclass(frozen=True)
