@@ -7,10 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..scene4d.body import default_body_path
+from ..scene4d.body import default_body_path, load_body
 from ..scene4d.errors import UserError
+from ..scene4d.sequence import find_sequence, is_image
 from .disk_space import check_room, is_no_room, needed_bytes, no_room_error
+from .people_choice import keep_people, write_sightings
 from .presets import PRESETS, STAGES, choose_device, preset_problem
+from .preview import people_preview, scene_preview, with_preview
 from .reporter import Reporter
 from .results import BodiesResult, ContactResult, FramesResult, JointResult, PeopleResult, SceneResult
 from .settings import ReconstructSettings, check_settings
@@ -21,7 +24,13 @@ Result = TypeVar("Result")
 
 #: The program text that each stage is made of, beyond what the stages before it are made of.
 _SOURCES: dict[str, tuple[str, ...]] = {
-    "frames": ("engine/stages/frames.py", "engine/video", "engine/results.py", "scene4d/conventions.py"),
+    "frames": (
+        "engine/stages/frames.py",
+        "engine/video",
+        "engine/results.py",
+        "scene4d/conventions.py",
+        "scene4d/sequence.py",
+    ),
     "people": ("engine/stages/people.py", "engine/detection"),
     "scene": ("engine/stages/scene.py", "engine/sfm", "engine/depth", "scene4d/camera.py", "scene4d/rotations.py"),
     "bodies": ("engine/stages/bodies.py", "engine/fit", "engine/solver", "engine/body", "scene4d/body.py"),
@@ -54,7 +63,7 @@ def check_before_start(settings: ReconstructSettings) -> None:
 
 
 def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
-    """Video in, 4D scene out; returns the scene's folder.
+    """Video in, 4D scene out; returns the scene's folder, or with ``only_people`` the list of who is seen.
 
     Finished stages of an earlier run with the same input are reused, so that an interrupted run continues.
 
@@ -69,15 +78,16 @@ def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
     work = WorkFolder(settings.scene_folder)
     try:
         work.open()
-        report.start(STAGES, work.scene, work.log)
-        _run_stages(settings, work, report)
-        work.close()
+        report.start(STAGES[:2] if settings.only_people else STAGES, work.scene, work.log)
+        result = _run_stages(settings, work, report)
+        if not settings.only_people:
+            work.close()
     except Exception as error:
         if is_no_room(error, settings.output):
             raise no_room_error(settings.output) from error
         raise
-    report.done(work.scene)
-    return work.scene
+    report.done(result)
+    return result
 
 
 class _Run:
@@ -128,14 +138,13 @@ def describe(settings: Any) -> dict[str, Any]:
 
 def _source_identity(video: Path) -> str:
     from .video.identity import source_identity
-    from .video.sequence import find_sequence, is_image
 
     if video.is_dir():
         return ""
     return source_identity(find_sequence(video).paths if is_image(video) else [video])
 
 
-def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporter) -> None:
+def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporter) -> Path:
     # Each stage is imported when its turn comes: what is wrong with the video is said before torch is loaded, and the
     # command line works without any of their packages.
     run = _Run(settings, work, report)
@@ -147,6 +156,8 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
     frames_settings = FramesSettings(start=settings.start, end=settings.end)
     if settings.fps is not None:
         frames_settings = replace(frames_settings, fps=settings.fps)
+    if settings.color_space is not None:
+        frames_settings = replace(frames_settings, color_space=settings.color_space)
     identity = _source_identity(settings.video)
     # Its result holds the path; the stages after it depend on the pictures only, so that a moved video continues.
     frames, _ = run.stage(
@@ -170,6 +181,10 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         PeopleResult,
         lambda folder: run_people(frames.result, people_settings, folder, tick),
     )
+    if settings.only_people:
+        return write_sightings(frames.result, people.result, work.sightings)
+    if settings.keep:
+        people, people_key = keep_people(people, settings.keep), content_key(people_key, list(settings.keep))
 
     from .stages.scene import SceneSettings, run_scene
 
@@ -186,18 +201,29 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         (people_key,),
         scene_settings,
         SceneResult,
-        lambda folder: run_scene(frames.result, people.result, people.folder, scene_settings, folder, tick),
+        lambda folder: with_preview(
+            folder,
+            run_scene(frames.result, people.result, people.folder, scene_settings, folder, tick),
+            lambda result: scene_preview(frames.result, result),
+        ),
     )
 
     from .stages.bodies import BodiesSettings, run_bodies
 
     bodies_settings = BodiesSettings(heights=settings.heights, body=settings.body, device=device)
+    body = settings.body or default_body_path()
     bodies, bodies_key = run.stage(
         "bodies",
-        (scene_key, content_key(settings.body or default_body_path())),
+        (scene_key, content_key(body)),
         bodies_settings,
         BodiesResult,
-        lambda folder: run_bodies(frames.result, people.result, scene.result, bodies_settings, folder, tick),
+        lambda folder: with_preview(
+            folder,
+            run_bodies(frames.result, people.result, scene.result, bodies_settings, folder, tick),
+            lambda result: people_preview(
+                frames.result, scene.result, result, load_body(settings.body or default_body_path())
+            ),
+        ),
     )
 
     from .stages.contact import ContactSettings, run_contact
@@ -249,3 +275,4 @@ def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporte
         work.scene,
         tick,
     )
+    return work.scene

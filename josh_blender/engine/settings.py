@@ -9,6 +9,7 @@ from ..scene4d.errors import UserError
 
 CAMERA_KINDS = ("auto", "moving", "static", "pan")
 MODES = ("josh", "josh3r", "josh3r+")
+COLOR_SPACES = ("srgb", "linear")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 #: Standing heights that a person can have, m.
@@ -34,8 +35,9 @@ class ReconstructSettings:
     video: a video file or one picture of an image sequence. output: the folder that gets ``NAME.scene4d``.
     people: keep at most so many. heights: metres by person id; 0 stands for everybody. camera: a kind, or a
     ``camera.npz`` of a known camera. focal_px, lens: a known focal length. refine: start from the given camera or focal
-    length instead of keeping it. start, end: first and last source frame number. fps: of an image sequence. body: a
-    file of the user's own body model.
+    length instead of keeping it. start, end: first and last source frame number. fps,
+    color_space: of an image sequence. body: a file of the user's own body model. only_people: end when it is known who
+    is seen. keep: the ids of those who count, everybody where it is empty.
     """
 
     video: Path
@@ -52,7 +54,10 @@ class ReconstructSettings:
     start: int | None = None
     end: int | None = None
     fps: float | None = None
+    color_space: str | None = None
     body: Path | None = None
+    only_people: bool = False
+    keep: tuple[int, ...] = ()
 
     @property
     def scene_folder(self) -> Path:

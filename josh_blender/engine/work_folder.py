@@ -19,6 +19,11 @@ class WorkFolder:
         return self.scene.with_name(self.scene.name + ".work")
 
     @property
+    def sightings(self) -> Path:
+        """The list of who is seen, with a picture of each beside it."""
+        return self.stages / "seen" / "people.json"
+
+    @property
     def log(self) -> Path:
         """The log during a run. Beside the work, because Windows cannot move a folder with an open file."""
         return self.scene.with_name(self.scene.name + ".log")

@@ -87,7 +87,6 @@ def run_people(frames: FramesResult, settings: Any, folder: Path, progress: Call
 
 def run_scene(frames: FramesResult, people: PeopleResult, people_folder: Path, *rest: Any) -> SceneResult:
     enter("scene", rest[1])
-    (rest[1] / "preview.ply").write_text("ply")
     camera = np.tile(np.eye(4), (FRAMES, 1, 1))
     camera[:, 0, 3] = np.random.default_rng(1).normal(size=FRAMES)
     none = np.zeros(0, np.int32)

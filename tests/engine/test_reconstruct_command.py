@@ -111,7 +111,7 @@ def test_a_whole_run_as_a_job(studio: Studio) -> None:
     ]
     assert Progress(5, 5) in messages and Warn("Nobody was followed.") in messages
     previews = [message for message in messages if isinstance(message, Preview)]
-    assert [preview.stage for preview in previews] == ["scene"]
+    assert [preview.stage for preview in previews] == ["scene", "bodies"]
     assert messages[-1] == Done(str(studio.scene))
 
 

@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Blender and the engine share the cores. Threads of OpenMP that spin while they wait cost the solver, whose steps
     # are many and small, three times its own work on a busy machine. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Read when OpenCV is loaded; without it, it refuses EXR files.
+    os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
     console = Console(json_lines="--json" in words)
     try:
         parsed = make_parser().parse_args(words)

@@ -12,7 +12,7 @@ from ..lifeline import end_with_stdin
 from ..pipeline import check_before_start, reconstruct
 from ..presets import PRESETS
 from ..reporter import Reporter
-from ..settings import CAMERA_KINDS, DEVICES, MODES, Lens, ReconstructSettings
+from ..settings import CAMERA_KINDS, COLOR_SPACES, DEVICES, MODES, Lens, ReconstructSettings
 from ..work_folder import WorkFolder
 
 
@@ -28,6 +28,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--preset", default="preview", choices=tuple(PRESETS), help="a backend for each stage")
     parser.add_argument("--mode", default="josh", choices=MODES, help="how scene and people are solved")
     parser.add_argument("--people", metavar="N", type=int, help="keep at most N people")
+    parser.add_argument("--only-people", action="store_true", help="find out who is seen, and end there")
+    parser.add_argument(
+        "--keep", metavar="IDS", type=parse_people, default=(), help="who counts, by the ids of --only-people: 1,3"
+    )
     parser.add_argument(
         "--height", metavar="M", type=parse_heights, default={}, help="metres: 1.78, or by person: 1=1.78,2=1.65"
     )
@@ -43,6 +47,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--start", metavar="FRAME", type=int, help="first source frame")
     parser.add_argument("--end", metavar="FRAME", type=int, help="last source frame")
     parser.add_argument("--fps", metavar="RATE", type=float, help="pictures per second of an image sequence (24)")
+    parser.add_argument("--color-space", choices=COLOR_SPACES, help="of an image sequence (srgb)")
     parser.add_argument("--body", metavar="FILE", type=Path, help="your own SMPL file instead of the free body")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where torch computes")
     parser.add_argument("--json", action="store_true", help="JSON lines for programs")
@@ -58,6 +63,14 @@ def parse_heights(text: str) -> dict[int, float]:
         return {int(person): float(height) for person, height in pairs}
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"“{text}” is not like 1.78 or 1=1.78,2=1.65") from error
+
+
+def parse_people(text: str) -> tuple[int, ...]:
+    """``1,3`` as ids, ascending."""
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"“{text}” is not like 1,3") from error
 
 
 def parse_lens(text: str) -> Lens:
@@ -103,7 +116,10 @@ def settings_of(arguments: argparse.Namespace) -> ReconstructSettings:
         start=arguments.start,
         end=arguments.end,
         fps=arguments.fps,
+        color_space=arguments.color_space,
         body=arguments.body.absolute() if arguments.body else None,
+        only_people=arguments.only_people,
+        keep=arguments.keep,
     )
 
 

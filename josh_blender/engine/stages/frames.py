@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ...scene4d.errors import UserError
+from ...scene4d.sequence import ImageSequence, find_sequence, is_image
 from ..results import FramesResult, VideoSource
 from ..video.identity import source_identity
 from ..video.plate import plate_reasons
 from ..video.reader import read_image
-from ..video.sequence import ImageSequence, find_sequence, is_image
 from ..video.timeline import read_timeline
 
 Progress = Callable[[int, int], None]
@@ -27,12 +27,14 @@ _NTSC_RATES = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120
 class FramesSettings:
     """``start`` and ``end``: first and last source frame number to solve, inclusive; None: the source's own.
 
-    ``fps``: pictures per second of an image sequence, which cannot say it itself; a video's own rate is used always.
+    ``fps``, ``color_space``: pictures per second and colours ("srgb", "linear") of an image sequence, which cannot say
+    them itself; a video's own are used always.
     """
 
     start: int | None = None
     end: int | None = None
     fps: float = 24.0
+    color_space: str = "srgb"
 
 
 def run_frames(path: Path, settings: FramesSettings, folder: Path, progress: Progress) -> FramesResult:
@@ -87,7 +89,7 @@ def _from_video(path: Path, settings: FramesSettings) -> FramesResult:
 
 def _from_images(path: Path, settings: FramesSettings) -> FramesResult:
     sequence = find_sequence(path)
-    first = read_image(path)
+    first = read_image(path, settings.color_space)
     numbers = np.array(sequence.numbers)
     fps = exact_rate(settings.fps)
     source = VideoSource(
@@ -100,7 +102,7 @@ def _from_images(path: Path, settings: FramesSettings) -> FramesResult:
         frame_count=len(numbers),
         rotation=0,
         identity=source_identity(sequence.paths),
-        color_space="srgb",
+        color_space=settings.color_space,
     )
     frame = _range(numbers, settings)
     missing = int(frame[-1]) - int(frame[0]) + 1 - len(frame)
@@ -117,7 +119,7 @@ def _from_images(path: Path, settings: FramesSettings) -> FramesResult:
 def _check_sizes(sequence: ImageSequence, frame: np.ndarray, source: VideoSource) -> list[str]:
     """Refuse a last picture of another size: the folder then holds two sequences."""
     last = sequence.paths[sequence.numbers.index(int(frame[-1]))]
-    height, width = read_image(last).shape[:2]
+    height, width = read_image(last, source.color_space).shape[:2]
     if (width, height) != (source.width, source.height):
         raise UserError(
             "mixed_sizes",

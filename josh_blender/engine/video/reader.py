@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...scene4d.errors import UserError
+from ...scene4d.sequence import find_sequence
 from ..results import FramesResult
-from .sequence import find_sequence
 from .timeline import open_video
 
 Picture = NDArray[np.uint8]
@@ -195,22 +195,37 @@ class ImageReader(_Reader):
         super().__init__(len(frames.frame))
         sequence = find_sequence(Path(frames.source.path))
         paths = dict(zip(sequence.numbers, sequence.paths, strict=True))
+        self._color_space = frames.source.color_space
         self._paths = [paths[int(number)] for number in frames.frame]
 
     def read(self, index: int, size: tuple[int, int] | None = None) -> Picture:
-        picture = read_image(self._paths[index])
+        picture = read_image(self._paths[index], self._color_space)
         return picture if size is None else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
-def read_image(path: Path) -> Picture:
-    """A picture file as (H,W,3) uint8 RGB.
+def read_image(path: Path, color_space: str = "srgb") -> Picture:
+    """A picture file as (H,W,3) uint8 RGB in sRGB; ``color_space`` "linear" is what EXR files usually hold.
 
     Raises:
         UserError: ``unreadable_image``.
     """
     # OpenCV's own file access fails on non-ASCII paths on Windows.
     data = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
+    except cv2.error:
+        picture = None
     if picture is None:
         raise UserError("unreadable_image", f"“{path.name}” cannot be read as a picture.", "Export this frame again.")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_eight_bits(picture, color_space == "linear"), cv2.COLOR_BGR2RGB)
+
+
+def _eight_bits(picture: NDArray[Any], linear: bool) -> Picture:
+    """Values of any depth as 0..255, with the transfer curve of sRGB (IEC 61966-2-1) over linear ones."""
+    if picture.dtype == np.uint8 and not linear:
+        return picture
+    most = np.iinfo(picture.dtype).max if np.issubdtype(picture.dtype, np.integer) else 1.0
+    value = np.clip(np.nan_to_num(picture.astype(np.float32) / most), 0.0, 1.0)
+    if linear:
+        value = np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1.0 / 2.4) - 0.055)
+    return np.rint(255.0 * value).astype(np.uint8)
