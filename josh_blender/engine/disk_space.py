@@ -7,22 +7,14 @@ import shutil
 from pathlib import Path
 
 from ..scene4d.errors import UserError
+from ..scene4d.room import BASE_BYTES
 
 _MB = 1_000_000
-#: Always wanted: the log, the results of the stages, the cloud.
-_BASE_BYTES = 150 * _MB
-#: Per frame and pixel of the video: masks, depth maps, the undistorted proxy and a plate, each measured generously.
-_BYTES_PER_PIXEL = 0.2
 #: A disk with less than this is full, whatever a library says about its failed write.
 _FULL_BYTES = 8 * _MB
 
 
-def needed_bytes(width: int, height: int, frames: int) -> int:
-    """Room that a reconstruction of so many frames takes at most, roughly."""
-    return int(_BASE_BYTES + _BYTES_PER_PIXEL * width * height * frames)
-
-
-def check_room(folder: Path, needed: int = _BASE_BYTES) -> None:
+def check_room(folder: Path, needed: int = BASE_BYTES) -> None:
     """Refuse to begin what will not fit.
 
     Raises:

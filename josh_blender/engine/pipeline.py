@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from ..scene4d.body import default_body_path, load_body
 from ..scene4d.errors import UserError
+from ..scene4d.room import needed_bytes
 from ..scene4d.sequence import find_sequence, is_image
-from .disk_space import check_room, is_no_room, needed_bytes, no_room_error
+from .disk_space import check_room, is_no_room, no_room_error
 from .people_choice import keep_people, write_sightings
 from .presets import PRESETS, STAGES, choose_device, preset_problem
 from .preview import people_preview, scene_preview, with_preview
