@@ -31,28 +31,27 @@ class BlenderJobs:
         queue: the jobs.
         lost: jobs that an earlier Blender left behind; the artist is asked about them.
         deliver: per kind of job, what brings a finished one into Blender; returns False to be asked again later.
-        preview: per kind of job, called with the running entry at each tick and with an ended one once.
+        show: brings the newest preview of a running job into Blender; hide: takes the previews of an ended one out.
+            Both return False to be asked again later.
     """
 
     def __init__(self, records: Path) -> None:
         self.queue = JobQueue(self._changed)
         self.deliver: dict[str, Callable[[Entry], bool]] = {}
-        self.preview: dict[str, Callable[[Entry], None]] = {}
+        self.show: Callable[[Entry], bool] = lambda entry: True
+        self.hide: Callable[[Entry], bool] = lambda entry: True
         self._folder = records
         self._records: dict[int, JobRecord] = {}
         self.lost: list[LostJob] = lost_jobs(records)
 
     def tick(self) -> float:
         """One step of everything; returns the seconds until the next."""
-        if not self.queue.busy and not self._undelivered():
+        if not self.queue.busy and not any(_unsettled(entry) for entry in self.queue.entries):
             return _INTERVAL_IDLE
         behind = self.queue.tick(_BUDGET)
-        for entry in self._undelivered():
-            deliver = self.deliver.get(entry.request.kind)
-            entry.delivered = deliver is None or deliver(entry)
-        running = self.queue.running
-        if running is not None and running.request.kind in self.preview:
-            self.preview[running.request.kind](running)
+        for entry in self.queue.entries:
+            if _unsettled(entry):
+                self._settle(entry)
         redraw()
         return _INTERVAL_BEHIND if behind else _INTERVAL
 
@@ -68,22 +67,36 @@ class BlenderJobs:
             record.close()
         self._records.clear()
 
-    def _undelivered(self) -> list[Entry]:
-        return [entry for entry in self.queue.entries if entry.state == "finished" and not entry.delivered]
+    def _settle(self, entry: Entry) -> None:
+        if entry.state == "running":
+            count = len(entry.previews)
+            if self.show(entry):
+                entry.shown = count
+            return
+        if entry.shown and self.hide(entry):
+            entry.shown = 0
+        if entry.state == "finished" and not entry.delivered:
+            deliver = self.deliver.get(entry.request.kind)
+            entry.delivered = deliver is None or deliver(entry)
 
     def _changed(self, entry: Entry) -> None:
         if entry.ended:
             record = self._records.pop(entry.id, None)
             if record is not None:
                 record.remove()
-            if entry.request.kind in self.preview:
-                self.preview[entry.request.kind](entry)
         elif entry.id not in self._records:
             try:
                 self._records[entry.id] = JobRecord(self._folder, entry.request)
             except OSError as error:
                 # Without a record the job runs as well; only a crash would forget it.
                 print(f"JOSH 4D: the job cannot be recorded: {error}")
+
+
+def _unsettled(entry: Entry) -> bool:
+    """Whether something of this job is still to be shown, taken away or brought in."""
+    if entry.state == "running":
+        return len(entry.previews) > entry.shown
+    return entry.ended and (entry.shown > 0 or (entry.state == "finished" and not entry.delivered))
 
 
 def jobs(context: bpy.types.Context) -> BlenderJobs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-#: Share of the time of each stage of a reconstruction, measured on the clips of the benchmark.
+#: Share of the time of each stage, measured: of a reconstruction on the clips of the benchmark, and of a set-up.
 _WEIGHTS = {
     "frames": 1.0,
     "people": 22.0,
@@ -13,6 +13,11 @@ _WEIGHTS = {
     "contact": 1.0,
     "joint": 22.0,
     "world": 4.0,
+    "prepare": 1.0,
+    "download": 55.0,
+    "install": 30.0,
+    "models": 4.0,
+    "check": 10.0,
 }
 _DEFAULT_WEIGHT = 10.0
 #: Nothing is said about the time left before so many seconds and such a share of the work.
@@ -44,9 +49,8 @@ class ProgressMeter:
         if self._begun is None:
             self._begun = now
 
-    def progress(self, done: int, total: int, now: float) -> None:
+    def progress(self, done: int, total: int) -> None:
         """``done`` of ``total`` steps of the stage."""
-        del now
         if total > 0:
             self._share = min(1.0, max(self._share, done / total))
 

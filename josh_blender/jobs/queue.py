@@ -31,6 +31,8 @@ class JobRequest:
         log: the job's log, until the job itself names one.
         kind: what happens with the result: a scene to import, people to tick, an engine to use.
         scene_name, blend_file: the Blender scene that asked and the path of its file, empty where not saved.
+        scene_uid: the session's number of that scene, which tells it from its namesake in another unsaved file; 0
+            where it is not known, as for a job of an earlier session.
         start_frame: Blender's frame at which the result begins.
     """
 
@@ -41,10 +43,11 @@ class JobRequest:
     kind: Kind = "reconstruct"
     scene_name: str = ""
     blend_file: str = ""
+    scene_uid: int = 0
     start_frame: int = 1
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for a record on disk."""
+        """Plain values for a record on disk, which outlives the session."""
         return {
             "label": self.label,
             "command": list(self.command),
@@ -92,13 +95,15 @@ class Entry:
         warnings, previews: what the job told so far; previews are (stage, file).
         log: the job's log, None where there is none.
         result: what the finished job made. error: why it failed.
-        delivered: whether the owner of the queue has used the result.
+        detail: what is being worked on, in words.
+        delivered: whether the owner of the queue has used the result, or has put that off to the user; `note` says why.
+        shown: how many of the previews are shown.
     """
 
     def __init__(self, number: int, request: JobRequest) -> None:
         self.id = number
         self.request = request
-        self.delivered = False
+        self.shown = 0
         self.reset()
 
     def reset(self) -> None:
@@ -107,6 +112,9 @@ class Entry:
         self.stages: list[str] = []
         self.stage = -1
         self.reused: set[int] = set()
+        self.detail = ""
+        self.delivered = False
+        self.note = ""
         self.warnings: list[str] = []
         self.previews: list[tuple[str, Path]] = []
         self.meter = ProgressMeter([])
@@ -130,9 +138,11 @@ class Entry:
                 self.stage = message.index
                 if message.reused:
                     self.reused.add(message.index)
+                self.detail = ""
                 self.meter.stage(message.index, message.reused, now)
             case Progress():
-                self.meter.progress(message.done, message.total, now)
+                self.detail = message.detail
+                self.meter.progress(message.done, message.total)
             case Warn():
                 if len(self.warnings) < _MOST_WARNINGS and message.message not in self.warnings:
                     self.warnings.append(message.message)
@@ -209,7 +219,6 @@ class JobQueue:
         """Queue an ended job again; an engine continues where it stopped."""
         if entry.ended:
             entry.reset()
-            entry.delivered = False
             self._set(entry, "waiting")
 
     def remove(self, entry: Entry) -> None:
