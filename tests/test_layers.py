@@ -38,6 +38,7 @@ LAYERS = {
             "josh_blender.scene4d",
             "josh_blender.jobs.protocol",
             "josh_blender.jobs.environment",
+            "josh_blender.jobs.lifeline",
             "josh_blender.__version__",
         ),
     ),

@@ -4,21 +4,48 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 
-#: PyTorch's own wheel index by device. Without it, pip's default on Linux is a CUDA build of several GB.
-WHEEL_INDEX = {"cpu": "https://download.pytorch.org/whl/cpu"}
+#: PyTorch's own wheel indices. Without them, pip's default on Linux is a CUDA build of several GB.
+WHEEL_INDEX = {
+    "cpu": "https://download.pytorch.org/whl/cpu",
+    "cu130": "https://download.pytorch.org/whl/cu130",
+}
 
 
-def pip_options(device: str, timeout: float = 5.0) -> list[str]:
-    """Options for ``pip install torch`` that prefer the build of a device.
+@dataclass(frozen=True)
+class TorchBuild:
+    """A build of torch: the name of its index in `WHEEL_INDEX`, empty where pip's configured sources have it."""
+
+    index: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the build adds to torch's version: ``+cpu``."""
+        return f"+{self.index}" if self.index else ""
+
+
+#: By system and device (`josh_blender.jobs.set_up.target`). The general index has one build per system: CUDA for Linux,
+#: CPU for Windows, CPU and MPS for macOS.
+TORCH_BUILDS = {
+    ("linux-x86_64", "cpu"): TorchBuild("cpu"),
+    ("linux-x86_64", "cuda"): TorchBuild(),
+    ("windows-amd64", "cpu"): TorchBuild(),
+    ("windows-amd64", "cuda"): TorchBuild("cu130"),
+    ("macos-arm64", "cpu"): TorchBuild(),
+}
+
+
+def pip_options(index: str, timeout: float = 5.0) -> list[str]:
+    """Options for ``pip install torch`` that add one of PyTorch's indices; ``index`` is a key of `WHEEL_INDEX`.
 
     Empty where PyTorch's index cannot be reached: pip then uses the sources it is configured with, instead of trying
     that index again and again for minutes.
     """
-    index = WHEEL_INDEX[device]
+    address = WHEEL_INDEX[index]
     try:
-        with urllib.request.urlopen(f"{index}/torch/", timeout=timeout):
+        with urllib.request.urlopen(f"{address}/torch/", timeout=timeout):
             pass
     except (urllib.error.URLError, OSError):
         return []
-    return ["--extra-index-url", index]
+    return ["--extra-index-url", address]

@@ -146,7 +146,7 @@ say(type='done', scene='x.scene4d')
 
 @posix
 def test_engine_and_its_children_end_when_their_input_closes() -> None:
-    job = start("from josh_blender.engine.lifeline import end_with_stdin; end_with_stdin()" + STUBBORN_TREE
+    job = start("from josh_blender.jobs.lifeline import end_with_stdin; end_with_stdin()" + STUBBORN_TREE
                 + "time.sleep(600)")  # fmt: skip
     grandchild: list[int] = []
     while not grandchild:

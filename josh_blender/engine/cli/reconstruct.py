@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ...jobs.lifeline import end_with_stdin
 from ...scene4d.errors import UserError
 from ..console import Console
-from ..lifeline import end_with_stdin
 from ..pipeline import check_before_start, reconstruct
 from ..presets import PRESETS
 from ..reporter import Reporter

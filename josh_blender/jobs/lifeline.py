@@ -1,4 +1,4 @@
-"""An engine that Blender started must not outlive Blender, however Blender ended."""
+"""A child that Blender started must not outlive Blender, however Blender ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping
 
-from ..jobs.protocol import WATCH_STDIN
+from .protocol import WATCH_STDIN
 
 
 def end_with_stdin(environment: Mapping[str, str] = os.environ) -> None:
