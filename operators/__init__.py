@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import bpy
 
-from . import job_queue
+from . import delivery, job_controls, job_queue, reconstruct, reconstruct_settings
 from .fit_skeleton import JOSH4D_OT_fit_skeleton
 from .import_scene import JOSH4D_FH_scene, JOSH4D_OT_import_scene, draw_import_menu
 from .select_scene import JOSH4D_OT_select_scene
 
-CLASSES = (JOSH4D_OT_import_scene, JOSH4D_FH_scene, JOSH4D_OT_fit_skeleton, JOSH4D_OT_select_scene)
+CLASSES = (
+    JOSH4D_OT_import_scene,
+    JOSH4D_FH_scene,
+    JOSH4D_OT_fit_skeleton,
+    JOSH4D_OT_select_scene,
+    *delivery.CLASSES,
+    *job_controls.CLASSES,
+    *reconstruct.CLASSES,
+)
 
 
 def register() -> None:
     """Register the operators, the file handler and the menu entry."""
     for one in CLASSES:
         bpy.utils.register_class(one)
-    job_queue.register(__package__.rpartition(".")[0])
+    reconstruct_settings.register()
+    delivery.connect(job_queue.register(__package__.rpartition(".")[0]))
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
+    bpy.types.TOPBAR_MT_file_import.append(reconstruct.draw_import_menu)
 
 
 def unregister() -> None:
     """The reverse of `register`."""
+    bpy.types.TOPBAR_MT_file_import.remove(reconstruct.draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
     job_queue.unregister()
+    reconstruct_settings.unregister()
     for one in reversed(CLASSES):
         bpy.utils.unregister_class(one)

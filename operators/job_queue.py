@@ -14,6 +14,7 @@ import bpy
 
 from ..josh_blender.jobs.queue import Entry, JobQueue, JobRequest
 from ..josh_blender.jobs.records import JobRecord, LostJob, lost_jobs
+from .engine import EngineChoice, engine_choice
 
 #: Seconds of reading per timer tick, and between two ticks: while a job runs, while it floods us, and while none does.
 _BUDGET = 0.002
@@ -33,6 +34,7 @@ class BlenderJobs:
         deliver: per kind of job, what brings a finished one into Blender; returns False to be asked again later.
         show: brings the newest preview of a running job into Blender; hide: takes the previews of an ended one out.
             Both return False to be asked again later.
+        engine: the engine that jobs run with.
     """
 
     def __init__(self, records: Path) -> None:
@@ -40,6 +42,7 @@ class BlenderJobs:
         self.deliver: dict[str, Callable[[Entry], bool]] = {}
         self.show: Callable[[Entry], bool] = lambda entry: True
         self.hide: Callable[[Entry], bool] = lambda entry: True
+        self.engine: Callable[[bpy.types.Context], EngineChoice] = engine_choice
         self._folder = records
         self._records: dict[int, JobRecord] = {}
         self.lost: list[LostJob] = lost_jobs(records)
@@ -49,7 +52,7 @@ class BlenderJobs:
         if not self.queue.busy and not any(_unsettled(entry) for entry in self.queue.entries):
             return _INTERVAL_IDLE
         behind = self.queue.tick(_BUDGET)
-        for entry in self.queue.entries:
+        for entry in list(self.queue.entries):
             if _unsettled(entry):
                 self._settle(entry)
         redraw()
@@ -135,12 +138,13 @@ def records_folder(package: str) -> Path:
         return Path(bpy.utils.user_resource("DATAFILES", path="josh4d")) / "jobs"
 
 
-def register(package: str) -> None:
+def register(package: str) -> BlenderJobs:
     """Make the queue and start its timer. ``package`` is the extension's root package."""
     here = BlenderJobs(records_folder(package))
     setattr(bpy.types.WindowManager, _ATTRIBUTE, here)
     atexit.register(here.close)
     bpy.app.timers.register(tick, first_interval=_INTERVAL_IDLE, persistent=True)
+    return here
 
 
 def unregister() -> None:

@@ -34,6 +34,7 @@ class JobRequest:
         scene_uid: the session's number of that scene, which tells it from its namesake in another unsaved file; 0
             where it is not known, as for a job of an earlier session.
         start_frame: Blender's frame at which the result begins.
+        subject: what the job is about, for whoever compares it with something else.
     """
 
     label: str
@@ -45,6 +46,7 @@ class JobRequest:
     blend_file: str = ""
     scene_uid: int = 0
     start_frame: int = 1
+    subject: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for a record on disk, which outlives the session."""
@@ -57,6 +59,7 @@ class JobRequest:
             "scene_name": self.scene_name,
             "blend_file": self.blend_file,
             "start_frame": self.start_frame,
+            "subject": self.subject,
         }
 
     @classmethod
@@ -76,6 +79,7 @@ class JobRequest:
                 scene_name=str(data["scene_name"]),
                 blend_file=str(data["blend_file"]),
                 start_frame=int(data["start_frame"]),
+                subject=str(data["subject"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a job request: {error}") from error

@@ -17,6 +17,14 @@ class ImageSequence:
     numbers: tuple[int, ...]
     paths: tuple[Path, ...]
 
+    def number_of(self, path: Path) -> int:
+        """The number of one of its files.
+
+        Raises:
+            ValueError: the file is not of this sequence.
+        """
+        return self.numbers[[one.name for one in self.paths].index(path.name)]
+
 
 def is_image(path: Path) -> bool:
     """Whether the file's name says that it is a picture."""

@@ -30,7 +30,7 @@ panels = [one for one in dir(bpy.types) if one.startswith("JOSH4D_PT_")]
 foreign = [one for one in sys.modules if one.split(".")[0] == "josh_blender"]
 bpy.ops.preferences.addon_disable(module=name)
 left = [one for one in dir(bpy.types) if one.startswith("JOSH4D_")]
-print("RESULT", kinds, len(panels), foreign, left)
+print("RESULT", kinds, "JOSH4D_PT_reconstruct" in panels, foreign, left)
 """
 
 
@@ -63,4 +63,4 @@ def test_install_and_import(archive, tmp_path):
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT")), None)
     assert line, done.stdout + done.stderr
     kinds = sorted(["root", "camera", "cloud", "armature", "armature", "body", "body"])
-    assert line == f"RESULT {kinds} 3 [] []"
+    assert line == f"RESULT {kinds} True [] []"
