@@ -10,7 +10,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> int:
-    runs = [("The default pipeline on the sample clip", [sys.executable, "bench/pipeline.py"])]
+    runs = [
+        ("The default pipeline on the sample clip", [sys.executable, "bench/pipeline.py"]),
+        ("A rendered pure pan", [sys.executable, "bench/pan.py"]),
+    ]
     for version, folder in (("4.5", ".venv-bpy45"), ("5.2", ".venv-bpy52")):
         python = ROOT / folder / "bin" / "python"
         if python.exists():

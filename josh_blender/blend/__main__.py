@@ -21,8 +21,8 @@ from .importer import import_scene
 from .render import render_still
 from .render_size import shrink_to
 
-#: Longest sides of the composited still and movie in px, and the movie's samples: a movie takes minutes on a CPU.
-_STILL_SIDE, _MOVIE_SIDE, _MOVIE_SAMPLES = 1280, 640, 8
+#: Longest sides of the composited still and movie in px.
+_STILL_SIDE, _MOVIE_SIDE = 1280, 640
 
 
 def _say(message_type: str, **values: str) -> None:
@@ -48,7 +48,7 @@ def _composite(scene4d: Scene4D, still: Path | None, movie: Path | None) -> None
         composite.render_still(result, composite.showing_frame(result, scene4d), still)
     if movie is not None:
         shrink_to(result.render, _MOVIE_SIDE, even=True)
-        result.cycles.samples = _MOVIE_SAMPLES
+        composite.lower_quality(result)
         composite.render_movie(result, movie)
 
 

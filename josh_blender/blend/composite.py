@@ -23,6 +23,7 @@ from .plate import find_clip
 
 _OBJECT_HEIGHT = 1.0
 _OBJECT_NAME = "CG Object"
+_DRAFT_SAMPLES = 4
 
 
 def _new_node(tree: Any, *kinds: str) -> Any:
@@ -318,6 +319,15 @@ def render_still(scene: bpy.types.Scene, frame: int, path: Path) -> None:
     # The operator's own `scene` argument goes back to the first frame.
     with bpy.context.temp_override(scene=scene):
         bpy.ops.render.render(write_still=True)
+
+
+def lower_quality(scene: bpy.types.Scene) -> None:
+    """Few samples and the quick denoiser, for a movie in minutes: the full denoiser takes four fifths of a small frame."""
+    cycles = scene.cycles
+    cycles.samples = _DRAFT_SAMPLES
+    cycles.denoising_input_passes = "RGB"
+    cycles.denoising_prefilter = "NONE"
+    cycles.denoising_quality = "FAST"
 
 
 def render_movie(scene: bpy.types.Scene, path: Path) -> None:
