@@ -322,7 +322,7 @@ def render_still(scene: bpy.types.Scene, frame: int, path: Path) -> None:
 
 
 def lower_quality(scene: bpy.types.Scene) -> None:
-    """Few samples and the quick denoiser, for a movie in minutes: the full denoiser takes four fifths of a small frame."""
+    """Few samples and the quick denoiser: the full one takes four fifths of the time of a small frame."""
     cycles = scene.cycles
     cycles.samples = _DRAFT_SAMPLES
     cycles.denoising_input_passes = "RGB"
