@@ -7,6 +7,7 @@ file is loaded, and so does the queue.
 from __future__ import annotations
 
 import atexit
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class BlenderJobs:
         self.hide: Callable[[Entry], bool] = lambda entry: True
         self.engine: Callable[[bpy.types.Context], EngineChoice] = engine_choice
         self._folder = records
+        self._drawn = -_INTERVAL
         self._records: dict[int, JobRecord] = {}
         self.lost: list[LostJob] = lost_jobs(records)
 
@@ -55,7 +57,10 @@ class BlenderJobs:
         for entry in list(self.queue.entries):
             if _unsettled(entry):
                 self._settle(entry)
-        redraw()
+        # A flood of messages shortens the interval between ticks, not that between drawings.
+        if time.monotonic() - self._drawn >= _INTERVAL or not self.queue.busy:
+            self._drawn = time.monotonic()
+            redraw()
         return _INTERVAL_BEHIND if behind else _INTERVAL
 
     def forget(self, lost: LostJob) -> None:

@@ -101,16 +101,13 @@ def free_bytes(folder: Path) -> int | None:
 
 def time_text(seconds: float) -> str:
     """A duration as a person says it, rounded to what an estimate can know: ``about 4 min``."""
-    if seconds < 50.0:
+    if seconds < 55.0:
         return f"about {max(10, round(seconds / 10.0) * 10)} s"
     minutes = round(seconds / 60.0)
     if minutes < 60:
-        return f"about {max(1, minutes)} min"
-    return (
-        f"about {minutes // 60} h {round(minutes % 60 / 10.0) * 10:d} min"
-        if minutes % 60 >= 5
-        else (f"about {minutes // 60} h")
-    )
+        return f"about {minutes} min"
+    hours, tens = divmod(round(minutes / 10.0), 6)
+    return f"about {hours} h {tens}0 min" if tens else f"about {hours} h"
 
 
 def size_text(count: float) -> str:

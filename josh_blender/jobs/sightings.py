@@ -29,11 +29,11 @@ def read_sightings(path: Path) -> list[Sighting]:
         OSError: the file cannot be read.
         ValueError: it is no such list.
     """
-    with path.open(encoding="utf-8") as file:
-        data = json.loads(file.read(_LONGEST))
     try:
+        with path.open(encoding="utf-8") as file:
+            data = json.loads(file.read(_LONGEST))
         return [_sighting(entry, path.parent) for entry in data["people"]]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path.name} does not list people: {error}") from error
 
 
