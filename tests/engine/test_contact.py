@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from synthetic_walk import Errors, Walk, make_walk
 
 from josh_blender.engine.contact.chain import smooth
-from josh_blender.engine.contact.labels import seat_contact
+from josh_blender.engine.contact.labels import foot_contact, seat_contact
 from josh_blender.engine.contact.motion import velocities
 from josh_blender.engine.contact.settings import LabelSettings
 from josh_blender.engine.results import BodiesResult
@@ -137,6 +137,36 @@ def test_the_chain_is_the_exact_posterior() -> None:
         total += weight
         touching += weight * np.array(path)
     assert_allclose(smooth(odds, time, touch, leave)[:, 0], touching / total, atol=1e-12)
+
+
+def test_chains_that_carry_together_are_the_exact_posterior() -> None:
+    """Two chains of four frames, one of which touches more likely than not, against the sum over all paths."""
+    rng = np.random.default_rng(7)
+    odds, carried, time = rng.normal(0.0, 2.0, (4, 2)), rng.uniform(0.5, 3.0, 4), np.cumsum(rng.uniform(0.02, 0.2, 4))
+    touch, leave = 2.0, 3.0
+    start = np.array([leave, touch]) / (touch + leave)
+    total, touching = 0.0, np.zeros((4, 2))
+    for flat in product((0, 1), repeat=8):
+        path = np.array(flat).reshape(4, 2)
+        weight = np.prod(start[path[0]])
+        for t in range(1, 4):
+            keep = np.exp(-(touch + leave) * (time[t] - time[t - 1]))
+            weight *= np.prod(keep * (path[t] == path[t - 1]) + (1.0 - keep) * start[path[t]])
+        weight *= np.exp((odds * path).sum() + (carried * path.any(1)).sum())
+        total += weight
+        touching += weight * path
+    assert_allclose(smooth(odds, time, touch, leave, carried), touching / total, atol=1e-12)
+
+
+def test_a_foot_whose_landmarks_slip_still_stands_while_the_other_swings() -> None:
+    time = np.arange(40) / 30.0
+    speed = np.full((40, 4), 3.0)
+    speed[:, :2] = 0.1
+    # For five frames the standing foot seems to move, if far slower than the other.
+    speed[18:23, :2] = 0.7
+    contact = foot_contact(speed, np.zeros((40, 4)), np.ones(40), time, LabelSettings())
+    assert contact[:, :2].min() > 0.5
+    assert contact[:, 2:].max() < 0.1
 
 
 def test_velocities_of_a_straight_line_are_exact_on_uneven_times() -> None:

@@ -16,6 +16,7 @@ Array = NDArray[Any]
 
 _MOST_EVIDENCE = 4.0
 _MOST_HEIGHT_EVIDENCE = 1.5
+_TINY = 1e-12
 
 
 def speeds(velocity: Array, view: Array, along_view: float) -> Array:
@@ -34,13 +35,24 @@ def foot_contact(speed: Array, height: Array, confidence: Array, time: Array, se
     evidence = np.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE) * np.clip(2.0 * confidence, 0.0, 1.0)[:, None]
     # Neighbouring frames share their noise, so the evidence per second is bounded, not that per frame.
     density = np.minimum(_spacing(time) / settings.memory_s, 1.0)
-    return smooth(evidence * density[:, None], time, settings.touch_rate, settings.leave_rate)
+    # Somebody who does not jump or run is carried by a foot at any time.
+    carried = settings.carried * density
+    return smooth(evidence * density[:, None], time, settings.touch_rate, settings.leave_rate, carried)
 
 
 def _speed_evidence(speed: Array, settings: LabelSettings) -> Array:
-    """Rayleigh densities in the image plane of a standing and of a swinging point, log ratio."""
-    still, moving = settings.still, settings.moving
-    return 2.0 * np.log(moving / still) - 0.5 * speed**2 * (still**-2 - moving**-2)
+    """Rayleigh densities in the image plane of a standing and of a swinging point, log ratio.
+
+    Landmarks of a standing foot slip now and then, above all where the other leg passes it: a small wider part.
+    """
+    standing = (1.0 - settings.slipping) * _rayleigh(speed, settings.still)
+    standing += settings.slipping * _rayleigh(speed, settings.slip)
+    return np.asarray(np.log(standing + _TINY) - np.log(_rayleigh(speed, settings.moving) + _TINY))
+
+
+def _rayleigh(speed: Array, sigma: float) -> Array:
+    """Rayleigh's density over the speed, which cancels in ratios."""
+    return np.asarray(np.exp(-0.5 * (speed / sigma) ** 2) / sigma**2)
 
 
 def _height_evidence(height: Array, settings: LabelSettings) -> Array:

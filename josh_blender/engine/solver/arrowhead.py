@@ -111,7 +111,6 @@ def _eliminate(chain: Chain, columns: Tensor, damping: float, floor: float) -> t
     diagonal, upper, border, gradient = _pairs(chain, columns, damping, floor)
     right = torch.cat([border, gradient[..., None]], -1)
     factor = _Factor([], [], [], columns, chain.band.shape[0])
-    reduced = right.new_zeros(right.shape[-1], right.shape[-1])
     for step in range(len(diagonal)):
         block, value = diagonal[step], right[step]
         if step:
@@ -124,8 +123,8 @@ def _eliminate(chain: Chain, columns: Tensor, damping: float, floor: float) -> t
         factor.lower.append(lower)
         factor.upper.append(solved[:, :size])
         factor.coupled.append(solved[:, size:])
-        reduced += solved[:, size:].T @ solved[:, size:]
-    return factor, reduced
+    coupled = torch.cat(factor.coupled)
+    return factor, coupled.T @ coupled
 
 
 def _substitute(factor: _Factor, border: Tensor, size: int) -> Tensor:

@@ -373,3 +373,12 @@ def make_problem(
         tensor(sigma),
         float(2.0 * np.max(np.asarray(scene.intrinsics)[0, 2:])),
     )
+
+
+def with_held_cameras(problem: Problem) -> Problem:
+    """The problem with cameras, lens and scene points where they are: a fraction of the work."""
+    free = problem.free.clone()
+    free[problem.layout.FOCAL] = False
+    free[problem.layout.CAMERA : problem.layout.depth_start] = False
+    number, place = torch.zeros(0, dtype=torch.int64), problem.observations.pixel[:0]
+    return replace(problem, free=free, observations=Observations(number, number, number, place, number, number))

@@ -19,8 +19,8 @@ class SolverSettings:
     the world, m/s^2; turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points,
     relative. camera_degrees, camera_share, focal: key frames and lens against structure from motion, the second as a
     share of the camera path, the third relative. iterations: most steps per round; rounds: how often surfaces under
-    feet are found again; tolerance: relative decrease of the cost that ends a round; points: most scene points that
-    take part.
+    feet are found again; tolerance: relative decrease of the cost that ends the last round; rough_tolerance: the rounds
+    before it, which only find the surfaces and hold the cameras; points: most scene points that take part.
     """
 
     correspondence_px: float = 1.0
@@ -42,5 +42,6 @@ class SolverSettings:
     focal: float = 0.002
     iterations: int = 12
     rounds: int = 2
-    tolerance: float = 1e-3
+    tolerance: float = 2e-3
+    rough_tolerance: float = 1e-2
     points: int = 800

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...scene4d.body import BodyModel, load_body, load_default_body
 from ...scene4d.rotations import axis_angle_from_matrix
+from ..fit.swaps import untangled
 from ..results import (
     BodiesResult,
     ContactResult,
@@ -163,7 +164,7 @@ def make_figures(
     time = np.asarray(frames.time, np.float64)
     result = []
     for fit in bodies.people:
-        track = tracks[fit.track_id]
+        track = untangled(tracks[fit.track_id], time[tracks[fit.track_id].index])
         labels = contacts.get(fit.track_id, np.zeros((len(fit.index), len(model.region_names))))
         result.append(build.make_figure(model, points, fit, track, labels, time))
     return result
@@ -331,7 +332,11 @@ def solve_people(
             support = build.support_of(figure, touches, rotation, centre, scale, place)
             associated.append(build.with_surfaces(person, figure, touches, support))
         problem = replace(problem, people=tuple(associated))
-        state = levenberg.minimize(problem, settings, state, settings.iterations, history)
+        if number + 1 < settings.rounds:
+            rough = replace(settings, tolerance=settings.rough_tolerance)
+            state = levenberg.minimize(build.with_held_cameras(problem), rough, state, settings.iterations, history)
+        else:
+            state = levenberg.minimize(problem, settings, state, settings.iterations, history)
         on_round(number + 1)
     return state, levenberg.scale_sigma(problem, settings, state)
 
