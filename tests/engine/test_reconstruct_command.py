@@ -337,3 +337,20 @@ def test_an_environment_without_torch_and_one_without_numpy(studio: Studio, tmp_
     assert "torch" in doctor.stderr and "Traceback" not in doctor.stderr
     bare = josh4d([root], *studio.words())
     assert bare.returncode == 1 and "josh4d: The engine's environment cannot load numpy." in bare.stderr
+
+
+# --- who counts ------------------------------------------------------------------------------------------------------
+
+
+def test_people_first_and_the_rest_later(studio: Studio) -> None:
+    done = studio.run("--only-people")
+    assert done.returncode == 0 and studio.stages() == ["frames", "people"]
+    listed = Path(done.stdout.splitlines()[-1])
+    assert json.loads(listed.read_text()) == {"people": []}
+    assert not studio.scene.exists()
+    assert studio.run().returncode == 0
+    assert studio.stages() == list(STAGES[2:])
+
+
+def test_somebody_who_is_not_seen_cannot_count(studio: Studio) -> None:
+    assert "no person 2 in this range; seen: nobody" in only_line(studio.run("--keep", "2"))

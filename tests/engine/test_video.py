@@ -17,7 +17,7 @@ from barcode_clips import COUNT, draw, irregular, write_clip
 from josh_blender.engine.stages.frames import FramesSettings, exact_rate, run_frames
 from josh_blender.engine.video.identity import PART, source_identity
 from josh_blender.engine.video.plate import write_plate, write_undistorted_proxy
-from josh_blender.engine.video.reader import open_frames
+from josh_blender.engine.video.reader import open_frames, read_image
 from josh_blender.scene4d.errors import UserError
 
 
@@ -255,3 +255,11 @@ def test_identity_survives_a_move_and_notices_a_change(tmp_path):
     halves = [tmp_path / "1", tmp_path / "2"]
     halves[0].write_bytes(data[: PART + 5]), halves[1].write_bytes(data[PART + 5 :])
     assert source_identity(halves) == before
+
+
+def test_linear_and_deep_pictures_become_srgb(tmp_path):
+    """Middle grey of 0.5 in scene-linear light is 188 in sRGB (IEC 61966-2-1); 16 bits are scaled, not cut off."""
+    path = tmp_path / "grey.png"
+    path.write_bytes(cv2.imencode(".png", np.full((2, 3, 3), 32768, np.uint16))[1].tobytes())
+    assert np.all(read_image(path) == 128)
+    assert np.all(read_image(path, "linear") == 188)
