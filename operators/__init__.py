@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import bpy
 
-from . import delivery, job_controls, job_queue, reconstruct, reconstruct_settings
+from . import delivery, doctor, job_controls, job_queue, preferences, reconstruct, reconstruct_settings
+from .doctor import JOSH4D_OT_doctor
 from .fit_skeleton import JOSH4D_OT_fit_skeleton
 from .import_scene import JOSH4D_FH_scene, JOSH4D_OT_import_scene, draw_import_menu
 from .select_scene import JOSH4D_OT_select_scene
+from .set_up import JOSH4D_OT_set_up_engine
 
 CLASSES = (
     JOSH4D_OT_import_scene,
@@ -17,15 +19,20 @@ CLASSES = (
     *delivery.CLASSES,
     *job_controls.CLASSES,
     *reconstruct.CLASSES,
+    JOSH4D_OT_set_up_engine,
+    JOSH4D_OT_doctor,
 )
 
 
 def register() -> None:
-    """Register the operators, the file handler and the menu entry."""
+    """Register the operators, the preferences, the file handlers and the menu entries."""
+    package = __package__.rpartition(".")[0]
     for one in CLASSES:
         bpy.utils.register_class(one)
     reconstruct_settings.register()
-    delivery.connect(job_queue.register(__package__.rpartition(".")[0]))
+    delivery.connect(job_queue.register(package))
+    doctor.register()
+    preferences.register(package)
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.append(reconstruct.draw_import_menu)
 
@@ -34,6 +41,8 @@ def unregister() -> None:
     """The reverse of `register`."""
     bpy.types.TOPBAR_MT_file_import.remove(reconstruct.draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
+    preferences.unregister()
+    doctor.unregister()
     job_queue.unregister()
     reconstruct_settings.unregister()
     for one in reversed(CLASSES):

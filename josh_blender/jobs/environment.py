@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from .job import engine_environment
-from .set_up.lock import recipe
+from .set_up.lock import Recipe, recipe
 from .set_up.stamp import DOWNLOADS, LOG, Stamp, environment_variables, read_stamp
-from .set_up.target import Target
+from .set_up.target import PYTHONS, Target, target_for
 
 #: Environment variable that names the engine's Python.
 PYTHON_VARIABLE = "JOSH4D_PYTHON"
@@ -107,6 +107,17 @@ def set_up_command(python: Path, folder: Path, device: str) -> list[str]:
     """
     words = ["--folder", str(folder), "--device", device.lower(), "--json"]
     return [str(python), "-s", "-m", "josh_blender.jobs.set_up", *words]
+
+
+def engine_recipe(device: str) -> Recipe | None:
+    """What a set-up installs, and its sizes; None where the engine cannot be had on this system.
+
+    ``device`` is as in `set_up_command`. Where the running Python is none that the engine can have, another one makes
+    it: the sizes are those of the newest.
+    """
+    running = (sys.version_info.major, sys.version_info.minor)
+    target = target_for(device.lower(), running if running in PYTHONS else PYTHONS[-1])
+    return recipe(target) if target is not None else None
 
 
 def set_up_log(folder: Path) -> Path:

@@ -22,6 +22,8 @@ from josh_blender.scene4d.files import pointer_path, write_scene  # noqa: E402
 PACKAGE = "josh4d_under_test"
 #: Operators about jobs, which are not in the file: undo must not seem to undo them.
 CHANGE_NO_DATA = {
+    "set_up_engine",
+    "doctor",
     "reconstruct",
     "detect_people",
     "cancel_job",

@@ -15,7 +15,7 @@ from .failure import SetUpError
 from .installer import SetUp, set_up
 from .lock import Recipe, recipe
 from .stamp import LOG
-from .target import PYTHONS, target_for
+from .target import PYTHONS, PYTHONS_TEXT, target_for
 
 
 def base_python() -> Path:
@@ -27,16 +27,22 @@ def recipe_here(device: str) -> Recipe:
     """What is installed on this machine with this Python.
 
     Raises:
-        SetUpError: ``unsupported_system``.
+        SetUpError: ``unsupported_system``, ``unsupported_python``.
     """
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if sys.version_info[:2] not in PYTHONS:
+        raise SetUpError(
+            "unsupported_python",
+            f"The engine's packages do not exist for Python {python}, which this Blender has.",
+            f"Name a Python {PYTHONS_TEXT} as Python for Set Up in the preferences, or use the Blender of blender.org.",
+        )
     target = target_for(device)
     found = recipe(target) if target is not None else None
     if found is None:
-        pythons = f"{PYTHONS[0][0]}.{PYTHONS[0][1]} to {PYTHONS[-1][0]}.{PYTHONS[-1][1]}"
         raise SetUpError(
             "unsupported_system",
-            "The engine's packages do not exist for this system and Python.",
-            f"It runs on Linux and Windows (64-bit Intel and AMD) and on Macs with Apple silicon, Python {pythons}.",
+            "The engine's packages do not exist for this system.",
+            "It runs on Linux and Windows (64-bit Intel and AMD) and on Macs with Apple silicon.",
         )
     return found
 

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import IO
 
 from .failure import SetUpError
+from .target import PYTHONS_TEXT
 
 #: The end of what pip said that is kept to explain a failure, in lines.
 _LAST_WORDS = 60
 _PROGRESS = re.compile(r"^Progress (\d+) of (\d+)")
+#: Where Debian keeps the wheels of ``ensurepip``.
+_DEBIAN_WHEELS = "/usr/share/python-wheels"
 #: Settings of a user that would send packages elsewhere than into the environment.
 _NOT_OURS = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PYTHONHOME", "PYTHONPATH")
 
@@ -104,8 +107,7 @@ def bundled_pip() -> Path | None:
     found = importlib.util.find_spec("ensurepip")
     folders = [Path(place) / "_bundled" for place in (found.submodule_search_locations or [])] if found else []
     shared = sysconfig.get_config_var("WHEEL_PKG_DIR")
-    if shared:
-        folders.append(Path(shared))
+    folders += [Path(place) for place in (shared, _DEBIAN_WHEELS) if place]
     return next((wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))), None)
 
 
@@ -122,7 +124,8 @@ def first_pip(python: Path, temporary: Path, log: IO[str]) -> Pip:
         raise SetUpError(
             "no_pip",
             "The Python of this Blender has no pip, which downloads the engine's packages.",
-            "Install it (on Debian: python3-pip), use the Blender of blender.org, or choose an existing Python.",
+            f"Install it (on Debian: python3-venv), name another Python ({PYTHONS_TEXT}) as Python for Set Up in the "
+            "preferences, or use the Blender of blender.org.",
         )
     return Pip(python, wheel, temporary, log)
 

@@ -14,7 +14,9 @@ SYSTEMS = {
     ("win32", "amd64"): "windows-amd64",
     ("darwin", "arm64"): "macos-arm64",
 }
-PYTHONS = ((3, 11), (3, 12), (3, 13))
+PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
+#: The same for people.
+PYTHONS_TEXT = f"{PYTHONS[0][0]}.{PYTHONS[0][1]} to {PYTHONS[-1][0]}.{PYTHONS[-1][1]}"
 DEVICES = ("cpu", "cuda")
 
 _PLATFORMS = {
