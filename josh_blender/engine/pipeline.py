@@ -35,7 +35,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "people": ("engine/stages/people.py", "engine/detection"),
     "scene": ("engine/stages/scene.py", "engine/sfm", "engine/depth", "scene4d/camera.py", "scene4d/rotations.py"),
     "bodies": ("engine/stages/bodies.py", "engine/fit", "engine/solver", "engine/body", "scene4d/body.py"),
-    "contact": ("engine/stages/contact.py", "engine/contact"),
+    "contact": ("engine/stages/contact.py", "engine/contact", "engine/solver", "scene4d/body.py"),
     "joint": ("engine/stages/joint.py", "engine/solver"),
 }
 

@@ -26,8 +26,8 @@ Array = NDArray[Any]
 #: A landmark with less visibility counts nothing on the image; with more than this plus the ramp it counts fully.
 _LEAST_VISIBILITY = 0.2
 _VISIBILITY_RAMP = 0.5
-#: The network's guess of a hidden joint is still a pose that people take.
-_HIDDEN_WORLD_WEIGHT = 0.25
+#: The network's guess of a hidden joint is a pose that people take, but it puts hidden arms too near the camera.
+_HIDDEN_WORLD_WEIGHT = 0.05
 _WORLD_WEIGHT = 1.0
 #: Fits worse than this share of the person's height, or so many frames without any, are not to be trusted.
 _WORST_ERROR = 0.05

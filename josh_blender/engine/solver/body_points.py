@@ -58,12 +58,12 @@ def body_points(
     regressor = np.asarray(model.J_regressor, np.float64)
     weights = np.asarray(model.weights, np.float64)
     joints = regressor @ template
-    joint_dirs = np.einsum("kv,vib->kib", regressor, dirs)
+    joint_dirs = np.tensordot(regressor, dirs, 1)
     used = np.flatnonzero(np.any(vertex_mix != 0.0, axis=0))
     mix = vertex_mix[:, used]
     mix_by_bone = mix[:, :, None] * weights[used][None]
-    rest = np.einsum("pvk,vi->pki", mix_by_bone, template[used]) + joint_mix[..., None] * joints
-    rest_dirs = np.einsum("pvk,vib->pkib", mix_by_bone, dirs[used]) + joint_mix[..., None, None] * joint_dirs
+    rest = np.tensordot(mix_by_bone, template[used], (1, 0)) + joint_mix[..., None] * joints
+    rest_dirs = np.tensordot(mix_by_bone, dirs[used], (1, 0)) + joint_mix[..., None, None] * joint_dirs
     descends = np.eye(JOINT_COUNT)
     for child in reversed(range(1, JOINT_COUNT)):
         descends[JOINT_PARENTS[child]] += descends[child]

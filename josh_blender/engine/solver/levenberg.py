@@ -69,7 +69,7 @@ class Terms:
         self.landmarks = Landmarks(Cauchy(2.0))
         self.scale = ContactScale(GemanMcClure(3.0), settings.contact)
         self.static = ContactStatic(GemanMcClure(6.0), settings.static)
-        self.root = RootSmooth(Cauchy(2.0), settings.acceleration)
+        self.root = RootSmooth(Cauchy(6.0), settings.acceleration)
         self.prior = BodyPrior(settings)
         self.turn = TurnSmooth(settings.turn_acceleration)
         pixel = settings.correspondence_px * image_long_side / 512.0
