@@ -7,27 +7,31 @@ from pathlib import Path
 
 import bpy
 
-from ..josh_blender.jobs.environment import EngineState, default_engine_folder, engine_state
+from ..josh_blender.jobs.environment import EngineState, engine_recipe
+from ..josh_blender.jobs.reconstruct_command import size_text
+from .preferences import SET_UP_LABELS, preferences, state_of_engine
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engine's state; the device it shall compute on (auto, cpu, cuda); the preferred output folder."""
+    """The engine's state; what the button that sets it up says; the device it computes on (auto, cpu, cuda); the
+    preferred output folder."""
 
     state: EngineState
+    set_up_label: str = ""
     device: str = "auto"
     output: Path | None = None
 
 
 def engine_choice(context: bpy.types.Context) -> EngineChoice:
     """What the preferences say, cheap enough for a panel to ask at every drawing."""
-    addon = context.preferences.addons.get(__package__.rpartition(".")[0])
-    chosen = addon.preferences if addon is not None else None
-    if chosen is None:
-        return EngineChoice(engine_state(default_engine_folder()))
-    folder, python, output = (
-        Path(bpy.path.abspath(text)) if text else None
-        for text in (chosen.engine_folder, chosen.engine_python, chosen.output_folder)
+    chosen = preferences(context)
+    state = state_of_engine(context)
+    label = SET_UP_LABELS[state.kind]
+    recipe = engine_recipe(chosen.device) if state.kind in ("missing", "partial") else None
+    if recipe is not None:
+        label = f"{label} ({size_text(recipe.disk)})"
+    output = chosen.output_folder.strip()
+    return EngineChoice(
+        state, label, chosen.device.lower(), Path(bpy.path.abspath(output)).absolute() if output else None
     )
-    state = engine_state(folder or default_engine_folder(), python)
-    return EngineChoice(state, chosen.device.lower(), output)

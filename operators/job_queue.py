@@ -20,8 +20,10 @@ from .engine import EngineChoice, engine_choice
 #: Seconds of reading per timer tick, and between two ticks: while a job runs, while it floods us, and while none does.
 _BUDGET = 0.002
 _INTERVAL = 0.1
-_INTERVAL_BEHIND = 0.02
+_INTERVAL_BEHIND = 0.01
 _INTERVAL_IDLE = 0.5
+#: The regions that show jobs, by the type of their area.
+_SHOWN_IN = {"VIEW_3D": "UI", "CLIP_EDITOR": "UI", "PREFERENCES": "WINDOW"}
 #: The attribute of every window manager.
 _ATTRIBUTE = "josh4d_jobs"
 
@@ -125,13 +127,13 @@ def tick() -> float:
 
 
 def redraw() -> None:
-    """Draw the sidebars that show jobs again; nothing else is redrawn."""
+    """Draw the places that show jobs again: sidebars and the preferences."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "CLIP_EDITOR"}:
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
+            shown = _SHOWN_IN.get(area.type)
+            for region in area.regions if shown is not None else ():
+                if region.type == shown:
+                    region.tag_redraw()
 
 
 def records_folder(package: str) -> Path:

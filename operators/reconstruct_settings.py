@@ -46,7 +46,7 @@ class JOSH4D_DetectedPerson(bpy.types.PropertyGroup):
     )  # fmt: skip
     height: FloatProperty(
         name="Height", description="Barefoot height of this person, 0 where it is not known", default=0.0, min=0.0,
-        max=2.6, subtype="DISTANCE", unit="LENGTH",
+        max=2.6, precision=3, subtype="DISTANCE", unit="LENGTH",
     )  # fmt: skip
     first_frame: IntProperty()
     last_frame: IntProperty()
@@ -63,8 +63,8 @@ class JOSH4D_ReconstructSettings(bpy.types.PropertyGroup):
         description="What shows the people and the place",
         items=(
             ("VIDEO", "Video", "A video file"),
-            ("SEQUENCE", "Image Sequence", "Pictures whose names differ only in a number"),
-            ("CLIP", "Movie Clip", "A movie clip of this file"),
+            ("SEQUENCE", "Sequence", "Pictures whose names differ only in a number"),
+            ("CLIP", "Clip", "A movie clip of this file"),
         ),
         update=_source_changed,
     )
@@ -104,7 +104,7 @@ class JOSH4D_ReconstructSettings(bpy.types.PropertyGroup):
     use_height: BoolProperty(name="Height", description="A person's real height gives the scene its true size")
     height: FloatProperty(
         name="Height", description="Barefoot height of everybody whose own is not given", default=1.75, min=0.4,
-        max=2.6, subtype="DISTANCE", unit="LENGTH",
+        max=2.6, precision=3, subtype="DISTANCE", unit="LENGTH",
     )  # fmt: skip
     camera_mode: EnumProperty(
         name="Camera",

@@ -8,7 +8,6 @@ from pathlib import Path
 import bpy
 import bpy.utils.previews
 
-from ..josh_blender.jobs.environment import EngineState
 from ..josh_blender.jobs.queue import Entry
 from ..josh_blender.jobs.reconstruct_command import free_bytes, output_folder, size_text, time_text
 from ..josh_blender.scene4d.room import needed_bytes
@@ -91,14 +90,15 @@ def _draw_running(box: bpy.types.UILayout, entry: Entry, cancelling: bool) -> No
         icon = "CHECKMARK" if done else "PLAY" if index == entry.stage else "BLANK1"
         row = column.row()
         row.active = index <= entry.stage
-        row.label(text=_STAGE_LABELS.get(stage, stage), icon=icon)
+        split = row.split(factor=0.8)
+        split.label(text=_STAGE_LABELS.get(stage, stage), icon=icon)
         if index == entry.stage and not done:
-            row.label(text=f"{entry.meter.stage_share:.0%}", translate=False)
+            split.label(text=_percent(entry.meter.stage_share), translate=False)
     if cancelling:
         text = "Stopping"
     else:
         left = entry.meter.seconds_left(time.monotonic())
-        text = f"{entry.meter.share:.0%}" + (f", {time_text(left)} left" if left is not None else "")
+        text = _percent(entry.meter.share) + (f", {time_text(left)} left" if left is not None else "")
     box.progress(factor=entry.meter.share, text=text, translate=False)
     if entry.detail:
         box.label(text=entry.detail, translate=False)
@@ -109,6 +109,11 @@ def _draw_running(box: bpy.types.UILayout, entry: Entry, cancelling: bool) -> No
     part.enabled = not cancelling
     part.operator("josh4d.cancel_job", icon="X").job = entry.id
     row.operator("josh4d.open_log", icon="TEXT").job = entry.id
+
+
+def _percent(share: float) -> str:
+    """A share as text; what is not done is never called 100 %."""
+    return f"{min(share, 0.99):.0%}"
 
 
 def _draw_ended(box: bpy.types.UILayout, entry: Entry, width: float) -> None:
@@ -196,7 +201,8 @@ def _optional(
 
 def draw_button(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The one button: set up the engine, or reconstruct."""
-    state: EngineState = _jobs(context).engine(context).state
+    engine = _jobs(context).engine(context)
+    state = engine.state
     column = layout.column()
     column.scale_y = 1.6
     open_jobs = [entry.request for entry in _jobs(context).queue.entries if not entry.ended]
@@ -210,7 +216,7 @@ def draw_button(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         return
     width = context.region.width if context.region is not None else 300
     _paragraph(layout, state.message, width, "INFO")
-    column.operator("josh4d.set_up_engine", icon="IMPORT")
+    column.operator("josh4d.set_up_engine", text=engine.set_up_label, icon="IMPORT", translate=False)
 
 
 class JOSH4D_PT_known(_Panel, bpy.types.Panel):
@@ -266,9 +272,9 @@ class JOSH4D_PT_detect(_Panel, bpy.types.Panel):
         if not len(settings.detected):
             layout.label(text="Nobody was found")
         for item in settings.detected:
-            self._draw_person(layout.box(), item)
+            self._draw_person(layout.box(), item, context.region.width if context.region is not None else 300)
 
-    def _draw_person(self, box, item):
+    def _draw_person(self, box, item, width):
         row = box.row()
         icon = self._picture(item.picture)
         if icon:
@@ -278,7 +284,7 @@ class JOSH4D_PT_detect(_Panel, bpy.types.Panel):
         column.label(text=f"Frames {item.first_frame} to {item.last_frame}", translate=False)
         column.prop(item, "height")
         if not item.reliable:
-            box.label(text=item.reason or "Uncertain", icon="ERROR", translate=False)
+            _paragraph(box, item.reason or "Uncertain", width, "ERROR")
 
     def _picture(self, name: str) -> int:
         """The icon of a picture file; 0 where there is none."""

@@ -83,6 +83,11 @@ _TYPES: dict[str, type[Any]] = {
     "done": Done,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
+_PLAIN = {"str": str, "int": int, "bool": bool, "list[str]": list}
+#: Per message, the type of each field; looked up once, for messages may come by the thousand.
+_FIELDS: dict[type[Any], dict[str, type[Any]]] = {
+    kind: {field.name: _PLAIN[str(field.type)] for field in fields(kind)} for kind in _NAMES
+}
 #: How `encode` begins a progress line.
 _PROGRESS = b'{"type": "progress"'
 
@@ -97,23 +102,15 @@ def decode(line: bytes) -> Message | None:
     try:
         data = json.loads(line)
         kind = _TYPES[data.pop("type")]
-        known = {field.name: data[field.name] for field in fields(kind) if field.name in data}
+        known: dict[str, Any] = {name: data[name] for name in _FIELDS[kind] if name in data}
         message: Message = kind(**known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return message if _well_typed(message) else None
-
-
-def _well_typed(message: Message) -> bool:
-    checks = {"str": str, "int": int, "bool": bool}
-    for field in fields(message):
-        value: Any = getattr(message, field.name)
-        if field.type == "list[str]":
-            if type(value) is not list or not all(isinstance(item, str) for item in value):
-                return False
-        elif type(value) is not checks[str(field.type)]:
-            return False
-    return True
+    for name, value in known.items():
+        wanted = _FIELDS[kind][name]
+        if type(value) is not wanted or (wanted is list and not all(isinstance(item, str) for item in value)):
+            return None
+    return message
 
 
 class LineReader:

@@ -101,6 +101,8 @@ def free_bytes(folder: Path) -> int | None:
 
 def time_text(seconds: float) -> str:
     """A duration as a person says it, rounded to what an estimate can know: ``about 4 min``."""
+    if seconds < 8.0:
+        return "a few seconds"
     if seconds < 55.0:
         return f"about {max(10, round(seconds / 10.0) * 10)} s"
     minutes = round(seconds / 60.0)

@@ -201,7 +201,8 @@ def test_odd_messages_do_not_disturb_the_meter() -> None:
 
 @pytest.mark.parametrize(
     "seconds, text",
-    [(3, "about 10 s"), (44, "about 40 s"), (70, "about 1 min"), (3540, "about 59 min"), (3600, "about 1 h"),
+    [(3, "a few seconds"), (12, "about 10 s"), (44, "about 40 s"), (70, "about 1 min"), (3540, "about 59 min"),
+     (3600, "about 1 h"),
      (5400, "about 1 h 30 min"), (7195, "about 2 h"), (7080, "about 2 h")],
 )  # fmt: skip
 def test_time_in_words(seconds: float, text: str) -> None:
