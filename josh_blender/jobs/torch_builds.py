@@ -6,6 +6,8 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
+#: Where PyTorch's own wheel indices are.
+PYTORCH_SITE = "download.pytorch.org"
 #: PyTorch's own wheel indices. Without them, pip's default on Linux is a CUDA build of several GB.
 WHEEL_INDEX = {
     "cpu": "https://download.pytorch.org/whl/cpu",

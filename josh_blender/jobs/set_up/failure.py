@@ -40,11 +40,11 @@ def no_room(folder: Path, needed: int = 0) -> SetUpError:
     )
 
 
-def no_network(what: str) -> SetUpError:
-    """A download for which nobody answered."""
+def no_network(what: str, who: str = "the network") -> SetUpError:
+    """A download for which ``who`` does not answer."""
     return SetUpError(
         "no_network",
-        f"{what} cannot be downloaded: the network does not answer.",
+        f"{what} cannot be downloaded: {who} does not answer.",
         "Check the connection, and press Set Up Engine again: it goes on where it stopped.",
     )
 

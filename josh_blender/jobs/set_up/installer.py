@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ..protocol import Done, Message, Progress, Stage, Start, Warn
-from ..torch_builds import TORCH_BUILDS, pip_options
+from ..torch_builds import PYTORCH_SITE, TORCH_BUILDS, pip_options
 from .downloads import Downloads, sha256_of
 from .failure import SetUpError, explain_pip, is_no_room, no_network, no_room
 from .lock import Package, Recipe
@@ -50,13 +50,15 @@ class SetUp:
 
     Attributes:
         wheels: a folder of wheels to take instead of the network; None for the network.
-        on_trial: the engine's command that tries everything; its modules are those of this installation.
+        fetch_models, on_trial: what the new interpreter is started with to take the models out of the wheel that is
+            added as the last word, and to try everything; the modules are those of this installation.
     """
 
     folder: Path
     recipe: Recipe
     base: Path
     wheels: Path | None = None
+    fetch_models: tuple[str, ...] = ("-m", "josh_blender.engine.detection.fetch_models", "--wheel")
     on_trial: tuple[str, ...] = ("-m", "josh_blender.engine", "doctor", "--json")
 
     @property
@@ -137,8 +139,7 @@ def _run(plan: SetUp, send: Send, log: IO[str]) -> None:
     variables = environment_variables(plan.folder, python is not None)
     interpreter = python or plan.base
     send(Stage("models", 3))
-    models = str(wheels[plan.recipe.models])
-    fetch = ("-m", "josh_blender.engine.detection.fetch_models", "--wheel", models)
+    fetch = (*plan.fetch_models, str(wheels[plan.recipe.models]))
     _run_engine(interpreter, fetch, variables, log, "The pose models could not be put in place", plan.log)
 
     send(Stage("check", 4))
@@ -160,7 +161,7 @@ def _stamp(plan: SetUp, python: str, complete: bool) -> Stamp:
 def _pinned_pip(plan: SetUp, downloads: Downloads, log: IO[str]) -> Pip:
     wheel = downloads.kept(plan.recipe.pip)
     if wheel is None:
-        first = first_pip(plan.base, downloads.temporary, log)
+        first = first_pip(Path(sys.executable), downloads.temporary, log)
         with _explained(plan, plan.recipe.pip.label):
             wheel = downloads.fetch(first, plan.recipe.pip, _source(plan), lambda done, total: None)
     return Pip(plan.base, unpacked_pip(wheel, downloads.folder), downloads.temporary, log)
@@ -319,9 +320,14 @@ def _explained(plan: SetUp, what: str) -> Iterator[None]:
         yield
     except PipFailed as failure:
         error = explain_pip(failure.output, what, plan.folder, plan.log)
-        if plan.wheels is None and "No matching distribution" in failure.output and "+" in what:
-            # A build that only PyTorch's own index has, and that did not answer.
-            error = no_network(what)
+        if "No matching distribution" in failure.output:
+            if plan.wheels is not None:
+                error = SetUpError(
+                    "missing_wheel", f"{what} is not in “{plan.wheels}”.", "Add its wheel to the folder."
+                )
+            elif "+" in what:
+                # A build that only PyTorch's own index has.
+                error = no_network(what, f"PyTorch's own site ({PYTORCH_SITE})")
         raise error from failure
 
 

@@ -75,7 +75,7 @@ def this_system() -> str | None:
 
 def driver_version(text: str) -> int | None:
     """The major version in the text of the NVIDIA driver's version file; None where there is none."""
-    found = re.search(r"Kernel Module\D*?(\d+)\.\d+", text)
+    found = re.search(r"NVRM version:.*?\s(\d+)\.\d+", text)
     return int(found[1]) if found else None
 
 
