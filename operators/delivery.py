@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import bpy
 from bpy.props import IntProperty
 
-from ..josh_blender.blend.preview import read_preview, remove_preview, show_preview
+from ..josh_blender.blend.preview import preview_keys, read_preview, remove_preview, show_preview
 from ..josh_blender.jobs.queue import Entry, JobRequest
 from ..josh_blender.jobs.sightings import read_sightings
 from ..josh_blender.scene4d.errors import SceneFormatError
@@ -87,20 +86,37 @@ def deliver_people(entry: Entry) -> bool:
 
 
 def show(entry: Entry) -> bool:
-    """Show the newest preview of a running job."""
-    return _enter(entry, lambda: bpy.ops.josh4d.show_preview("EXEC_DEFAULT", True, job=entry.id))
+    """Show the newest preview of a running job. It is no step to be undone: undo belongs to the artist's own work."""
+    context = bpy.context
+    if is_busy(context):
+        return False
+    scene = scene_that_asked(entry.request)
+    if scene is not None:
+        try:
+            arrays = read_preview(entry.previews[-1][1])
+        except SceneFormatError as error:
+            # The result comes anyway.
+            print(f"JOSH 4D: no preview: {error}")
+            return True
+        show_preview(scene, arrays, preview_key(entry), entry.request.start_frame)
+    return True
 
 
-def hide(entry: Entry) -> bool:
-    """Take the previews of an ended job away."""
-    return _enter(entry, lambda: bpy.ops.josh4d.hide_preview("EXEC_DEFAULT", True, job=entry.id))
+def sweep() -> None:
+    """Remove previews whose job does not run: cancelled, or brought back by undo or by an old file."""
+    found = preview_keys()
+    if not found or is_busy(bpy.context):
+        return
+    entries = jobs(bpy.context).queue.entries
+    for key in found - {preview_key(entry) for entry in entries if entry.state == "running"}:
+        remove_preview(key)
 
 
 def connect(here: BlenderJobs) -> None:
     """Let the queue deliver."""
     here.deliver["reconstruct"] = deliver_scene
     here.deliver["detect"] = deliver_people
-    here.show, here.hide = show, hide
+    here.show, here.sweep = show, sweep
 
 
 class _ForJob:
@@ -171,43 +187,4 @@ class JOSH4D_OT_list_people(_ForJob, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class JOSH4D_OT_show_preview(_ForJob, bpy.types.Operator):
-    """Show what the engine has found so far"""
-
-    bl_idname = "josh4d.show_preview"
-    bl_label = "Show Preview"
-    bl_options = {"REGISTER", "UNDO", "INTERNAL"}  # noqa: RUF012
-
-    def execute(self, context):
-        entry = self.entry(context)
-        if entry is None or not entry.previews:
-            return {"CANCELLED"}
-        _, path = entry.previews[-1]
-        try:
-            arrays = read_preview(Path(path))
-        except SceneFormatError as error:
-            # The result comes anyway.
-            self.report({"INFO"}, f"No preview: {error}")
-            return {"CANCELLED"}
-        show_preview(context.scene, arrays, preview_key(entry), entry.request.start_frame)
-        return {"FINISHED"}
-
-
-class JOSH4D_OT_hide_preview(_ForJob, bpy.types.Operator):
-    """Remove what was shown of a job that has ended"""
-
-    bl_idname = "josh4d.hide_preview"
-    bl_label = "Remove Preview"
-    bl_options = {"REGISTER", "UNDO", "INTERNAL"}  # noqa: RUF012
-
-    def execute(self, context):
-        entry = self.entry(context)
-        return {"FINISHED"} if entry is not None and remove_preview(preview_key(entry)) else {"CANCELLED"}
-
-
-CLASSES = (
-    JOSH4D_OT_import_result,
-    JOSH4D_OT_list_people,
-    JOSH4D_OT_show_preview,
-    JOSH4D_OT_hide_preview,
-)
+CLASSES = (JOSH4D_OT_import_result, JOSH4D_OT_list_people)

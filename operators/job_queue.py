@@ -35,8 +35,8 @@ class BlenderJobs:
         queue: the jobs.
         lost: jobs that an earlier Blender left behind; the artist is asked about them.
         deliver: per kind of job, what brings a finished one into Blender; returns False to be asked again later.
-        show: brings the newest preview of a running job into Blender; hide: takes the previews of an ended one out.
-            Both return False to be asked again later.
+        show: brings the newest preview of a running job into Blender; returns False to be asked again later.
+        sweep: takes previews out of the file whose job does not run any more.
         engine: the engine that jobs run with.
     """
 
@@ -44,7 +44,7 @@ class BlenderJobs:
         self.queue = JobQueue(self._changed)
         self.deliver: dict[str, Callable[[Entry], bool]] = {}
         self.show: Callable[[Entry], bool] = lambda entry: True
-        self.hide: Callable[[Entry], bool] = lambda entry: True
+        self.sweep: Callable[[], None] = lambda: None
         self.engine: Callable[[bpy.types.Context], EngineChoice] = engine_choice
         self._folder = records
         self._drawn = -_INTERVAL
@@ -54,6 +54,7 @@ class BlenderJobs:
     def tick(self) -> float:
         """One step of everything; returns the seconds until the next."""
         if not self.queue.busy and not any(_unsettled(entry) for entry in self.queue.entries):
+            self.sweep()
             return _INTERVAL_IDLE
         behind = self.queue.tick(_BUDGET)
         for entry in list(self.queue.entries):
@@ -62,6 +63,7 @@ class BlenderJobs:
         # A flood of messages shortens the interval between ticks, not that between drawings.
         if time.monotonic() - self._drawn >= _INTERVAL or not self.queue.busy:
             self._drawn = time.monotonic()
+            self.sweep()
             redraw()
         return _INTERVAL_BEHIND if behind else _INTERVAL
 
@@ -83,11 +85,8 @@ class BlenderJobs:
             if self.show(entry):
                 entry.shown = count
             return
-        if entry.shown and self.hide(entry):
-            entry.shown = 0
-        if entry.state == "finished" and not entry.delivered:
-            deliver = self.deliver.get(entry.request.kind)
-            entry.delivered = deliver is None or deliver(entry)
+        deliver = self.deliver.get(entry.request.kind)
+        entry.delivered = deliver is None or deliver(entry)
 
     def _changed(self, entry: Entry) -> None:
         if entry.ended:
@@ -103,10 +102,10 @@ class BlenderJobs:
 
 
 def _unsettled(entry: Entry) -> bool:
-    """Whether something of this job is still to be shown, taken away or brought in."""
+    """Whether something of this job is still to be shown or brought in."""
     if entry.state == "running":
         return len(entry.previews) > entry.shown
-    return entry.ended and (entry.shown > 0 or (entry.state == "finished" and not entry.delivered))
+    return entry.state == "finished" and not entry.delivered
 
 
 def jobs(context: bpy.types.Context) -> BlenderJobs:

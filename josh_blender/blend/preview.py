@@ -15,9 +15,10 @@ import numpy as np
 from ..scene4d.arrays import read_npz
 from ..scene4d.errors import SceneFormatError
 from ..scene4d.scene import CameraPath, PointCloud
-from .animation import Channel, animate
+from .animation import Channel
 from .camera import create_camera, write_camera
 from .cloud import create_cloud
+from .takes import animate
 
 PREVIEW_KEY = "josh4d_preview"
 _NAME = "Preview"
@@ -90,6 +91,11 @@ def show_preview(scene: bpy.types.Scene, arrays: dict[str, np.ndarray], key: str
             box.show_name = True
             animate(box, box.name, frames[seen], [Channel("location", place[seen], "Transform")])
             home.objects.link(box)
+
+
+def preview_keys() -> set[str]:
+    """The keys of all previews of the file."""
+    return {one[PREVIEW_KEY] for one in bpy.data.collections if PREVIEW_KEY in one and one.library is None}
 
 
 def remove_preview(key: str) -> bool:
