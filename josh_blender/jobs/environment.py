@@ -11,7 +11,7 @@ from typing import Literal
 
 from .job import engine_environment
 from .set_up.lock import Recipe, recipe
-from .set_up.stamp import DOWNLOADS, LOG, Stamp, environment_variables, read_stamp
+from .set_up.stamp import ALWAYS, DOWNLOADS, LOG, Stamp, environment_variables, read_stamp
 from .set_up.target import PYTHONS, Target, target_for
 
 #: Environment variable that names the engine's Python.
@@ -53,13 +53,15 @@ def engine_state(folder: Path | None, python: Path | None = None) -> EngineState
             return EngineState(
                 "missing", None, f"There is no Python at “{python}”.", "Choose another one, or clear the field."
             )
-        return EngineState("ready", found, "The engine runs in your own Python.", variables=engine_environment())
+        return EngineState(
+            "ready", found, "The engine runs in your own Python.", variables={**engine_environment(), **ALWAYS}
+        )
     stamp = read_stamp(folder) if folder is not None else None
     if folder is not None and stamp is not None and stamp.complete:
         return _state_of(folder, stamp)
     other = find_engine_python()
     if other is not None:
-        return EngineState("ready", other, f"The engine runs in {other}.", variables=engine_environment())
+        return EngineState("ready", other, f"The engine runs in {other}.", variables={**engine_environment(), **ALWAYS})
     if folder is not None and (stamp is not None or (folder / DOWNLOADS).is_dir()):
         return EngineState(
             "partial",
@@ -106,7 +108,7 @@ def set_up_command(python: Path, folder: Path, device: str) -> list[str]:
     ``python`` is Blender's own, ``device`` is ``auto``, ``cpu`` or ``cuda``. Start it with `engine_environment`.
     """
     words = ["--folder", str(folder), "--device", device.lower(), "--json"]
-    return [str(python), "-s", "-m", "josh_blender.jobs.set_up", *words]
+    return [str(python), "-s", "-P", "-m", "josh_blender.jobs.set_up", *words]
 
 
 def engine_recipe(device: str) -> Recipe | None:

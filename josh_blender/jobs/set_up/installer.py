@@ -223,7 +223,7 @@ def _options_of(plan: SetUp, package: Package, send: Send) -> list[str]:
 def _make_environment(plan: SetUp, log: IO[str]) -> Path | None:
     """A virtual environment; its interpreter, or None where this Python cannot make one that runs."""
     python = plan.environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    make = [str(plan.base), "-m", "venv", "--without-pip", str(plan.environment)]
+    make = [str(plan.base), "-P", "-m", "venv", "--without-pip", str(plan.environment)]
     check = [str(python), "-c", "import sys; sys.exit(sys.prefix == sys.base_prefix)"]
     variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     for command in (make, check):

@@ -19,8 +19,6 @@ from .target import PYTHONS_TEXT
 #: The end of what pip said that is kept to explain a failure, in lines.
 _LAST_WORDS = 60
 _PROGRESS = re.compile(r"^Progress (\d+) of (\d+)")
-#: Where Debian keeps the wheels of ``ensurepip``.
-_DEBIAN_WHEELS = "/usr/share/python-wheels"
 #: Settings of a user that would send packages elsewhere than into the environment.
 _NOT_OURS = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PYTHONHOME", "PYTHONPATH")
 
@@ -63,7 +61,7 @@ class Pip:
             PipFailed: it ended with a fault.
             OSError: it cannot be started.
         """
-        command = [str(self.python), "-s", "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+        command = [str(self.python), "-s", "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
         last: list[str] = []
         self.temporary.mkdir(parents=True, exist_ok=True)
         with subprocess.Popen(
@@ -107,7 +105,8 @@ def bundled_pip() -> Path | None:
     found = importlib.util.find_spec("ensurepip")
     folders = [Path(place) / "_bundled" for place in (found.submodule_search_locations or [])] if found else []
     shared = sysconfig.get_config_var("WHEEL_PKG_DIR")
-    folders += [Path(place) for place in (shared, _DEBIAN_WHEELS) if place]
+    if shared:
+        folders.append(Path(shared))
     return next((wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))), None)
 
 

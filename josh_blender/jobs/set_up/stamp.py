@@ -17,6 +17,8 @@ DOWNLOADS = "downloads"
 LOG = "set_up.log"
 #: Within the environment, where there are no virtual environments: what goes on Python's path.
 SITE = "site"
+#: Every Python of ours: UTF-8 everywhere, and never a module from the folder that Blender happens to be started in.
+ALWAYS = {"PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
 #: The root of the packages: the engine that runs is the one of this very installation.
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -89,11 +91,11 @@ def environment_variables(folder: Path, is_virtual: bool) -> dict[str, str]:
     Without a virtual environment Python is Blender's own, and everything that belongs to the engine is named.
     """
     if is_virtual:
-        return {"PYTHONPATH": str(_ROOT), "PYTHONUTF8": "1"}
+        return {"PYTHONPATH": str(_ROOT), **ALWAYS}
     environment = folder / ENVIRONMENT
     return {
         "PYTHONPATH": os.pathsep.join([str(_ROOT), str(environment / SITE)]),
         "PYTHONNOUSERSITE": "1",
-        "PYTHONUTF8": "1",
         "JOSH4D_MODELS": str(environment / "models"),
+        **ALWAYS,
     }
