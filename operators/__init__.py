@@ -6,16 +6,24 @@ import bpy
 
 from . import delivery, doctor, job_controls, job_queue, preferences, reconstruct, reconstruct_settings
 from .doctor import JOSH4D_OT_doctor
+from .find_files import JOSH4D_OT_find_plate, JOSH4D_OT_find_scene
 from .fit_skeleton import JOSH4D_OT_fit_skeleton
 from .import_scene import JOSH4D_FH_scene, JOSH4D_OT_import_scene, draw_import_menu
+from .remove_scene import JOSH4D_OT_remove_scene
 from .select_scene import JOSH4D_OT_select_scene
 from .set_up import JOSH4D_OT_set_up_engine
+from .update_scene import JOSH4D_OT_choose_take, JOSH4D_OT_update_scene
 
 CLASSES = (
     JOSH4D_OT_import_scene,
     JOSH4D_FH_scene,
     JOSH4D_OT_fit_skeleton,
     JOSH4D_OT_select_scene,
+    JOSH4D_OT_update_scene,
+    JOSH4D_OT_choose_take,
+    JOSH4D_OT_find_plate,
+    JOSH4D_OT_find_scene,
+    JOSH4D_OT_remove_scene,
     *delivery.CLASSES,
     *job_controls.CLASSES,
     *reconstruct.CLASSES,

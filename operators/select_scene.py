@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import StringProperty
 
-from ..josh_blender.blend.identity import find_root
+from ..josh_blender.blend.identity import find_root, select_only
 
 
 class JOSH4D_OT_select_scene(bpy.types.Operator):
@@ -26,12 +26,7 @@ class JOSH4D_OT_select_scene(bpy.types.Operator):
 
     def execute(self, context):
         root = find_root(context.scene, self.identity)
-        if root is None or root.name not in context.view_layer.objects:
+        if root is None or not select_only(context, root):
             self.report({"WARNING"}, "This 4D scene is not in the view layer any more.")
             return {"CANCELLED"}
-        for item in context.selected_objects:
-            item.select_set(False)
-        root.hide_set(False)
-        root.select_set(True)
-        context.view_layer.objects.active = root
         return {"FINISHED"}

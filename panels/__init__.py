@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import bpy
 
-from . import reconstruct
-from .scenes import JOSH4D_PT_people, JOSH4D_PT_place, JOSH4D_PT_scenes
-
-CLASSES = (JOSH4D_PT_scenes, JOSH4D_PT_people, JOSH4D_PT_place)
+from . import reconstruct, scenes, solid_view
+from .place import JOSH4D_PT_place
 
 
 def register() -> None:
-    """Register the panels."""
-    for one in CLASSES:
-        bpy.utils.register_class(one)
+    """Register the panels and the colours of clouds in Solid view."""
+    scenes.register()
+    solid_view.register()
+    bpy.utils.register_class(JOSH4D_PT_place)
     reconstruct.register()
 
 
 def unregister() -> None:
     """The reverse of `register`."""
     reconstruct.unregister()
-    for one in reversed(CLASSES):
-        bpy.utils.unregister_class(one)
+    bpy.utils.unregister_class(JOSH4D_PT_place)
+    solid_view.unregister()
+    scenes.unregister()

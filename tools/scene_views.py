@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from josh_blender.blend.composite import add_sun  # noqa: E402
-from josh_blender.blend.importer import ImportOptions, import_scene  # noqa: E402
+from josh_blender.blend.importer import import_scene  # noqa: E402
 from josh_blender.scene4d.files import read_scene  # noqa: E402
 from josh_blender.scene4d.scene import Scene4D  # noqa: E402
 
@@ -80,7 +80,9 @@ def main(scene_path: Path, frame_offset: int, folder: Path) -> None:
     scene4d = read_scene(scene_path)
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
-    report = import_scene(bpy.context, scene4d, ImportOptions(set_scene=True))
+    report = import_scene(
+        bpy.context, scene4d, ImportOptions(frame_rate=True, frame_range=True, resolution=True, active_camera=True)
+    )
     print(report.warnings)
     _prepare(scene, scene4d)
     folder.mkdir(parents=True, exist_ok=True)

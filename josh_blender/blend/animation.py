@@ -56,7 +56,15 @@ def _digest(bag: bpy.types.ActionChannelbag) -> str:
         values = np.empty(2 * len(curve.keyframe_points), dtype=np.float32)
         curve.keyframe_points.foreach_get("co", values)
         digest.update(values.tobytes())
+        interpolation = np.empty(len(curve.keyframe_points), dtype=np.int32)
+        curve.keyframe_points.foreach_get("interpolation", interpolation)
+        digest.update(interpolation.tobytes())
     return digest.hexdigest()
+
+
+def is_written(action: bpy.types.Action) -> bool:
+    """Whether `write_action` wrote this action, edited since or not."""
+    return _DIGEST_KEY in action
 
 
 def is_edited(action: bpy.types.Action, owner: bpy.types.ID) -> bool:
@@ -86,23 +94,3 @@ def assign_action(action: bpy.types.Action, owner: bpy.types.ID) -> None:
     data = owner.animation_data or owner.animation_data_create()
     data.action = action
     data.action_slot = _slot_of(action, owner)
-
-
-def animate(owner: bpy.types.ID, name: str, frames: np.ndarray, channels: list[Channel]) -> bool:
-    """Give an owner its take; returns False where the artist edited the take there.
-
-    The action that an earlier import wrote is rewritten in place. Where the artist edited it, it stays and the new take
-    comes beside it, kept by a fake user and not assigned.
-    """
-    data = owner.animation_data
-    action = data.action if data is not None else None
-    if action is not None and (_DIGEST_KEY not in action or is_edited(action, owner)):
-        beside = bpy.data.actions.new(name)
-        write_action(beside, owner, frames, channels)
-        beside.use_fake_user = True
-        return False
-    if action is None:
-        action = bpy.data.actions.new(name)
-    write_action(action, owner, frames, channels)
-    assign_action(action, owner)
-    return True

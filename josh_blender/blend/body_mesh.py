@@ -12,6 +12,7 @@ from .skeleton import RestShape
 BONES_KEY = "josh4d_bones"
 JOINTS_KEY = "josh4d_joints"
 JOINT_BETAS_KEY = "josh4d_joint_betas"
+_MATERIAL_KEY = "josh4d_person_material"
 _MODIFIER = "Armature"
 _KEY_RANGE = 5.0
 
@@ -63,6 +64,7 @@ def _add_vertex_groups(item: bpy.types.Object, names: tuple[str, ...], weights: 
 
 def _material(name: str, color: tuple[float, float, float, float]) -> bpy.types.Material:
     material = bpy.data.materials.new(name)
+    material[_MATERIAL_KEY] = True
     if material.node_tree is None:
         material.use_nodes = True
     material.diffuse_color = color

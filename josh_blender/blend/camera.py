@@ -14,7 +14,8 @@ import numpy as np
 
 from ..scene4d.rotations import continuous_quaternions, quaternion_from_matrix
 from ..scene4d.scene import CameraPath
-from .animation import Channel, animate
+from .animation import Channel
+from .takes import animate
 
 SENSOR = 36.0
 _CLIP_START = 0.01
@@ -67,11 +68,11 @@ def _pose_channels(world_from_camera: np.ndarray) -> list[Channel]:
     ]
 
 
-def create_camera(name: str) -> bpy.types.Object:
-    """A new camera object, linked to no collection yet."""
+def create_camera(name: str, scale: float = 1.0) -> bpy.types.Object:
+    """A new camera object, linked to no collection yet; ``scale``: Blender units of a metre."""
     data = bpy.data.cameras.new(name)
-    data.clip_start = _CLIP_START
-    data.clip_end = _LEAST_CLIP_END
+    data.clip_start = _CLIP_START * scale
+    data.clip_end = _LEAST_CLIP_END * scale
     camera = bpy.data.objects.new(name, data)
     camera.rotation_mode = "QUATERNION"
     return camera

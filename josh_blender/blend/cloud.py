@@ -22,8 +22,6 @@ _SMALLEST_RADIUS, _LARGEST_RADIUS = 0.002, 0.1
 #: Share of the spacing of points at which the discs of their radius close a surface.
 _RADIUS_OF_SPACING = 0.7
 _SPACING_SAMPLE = 50_000
-#: Points a viewport draws smoothly on a modest machine.
-_VIEWPORT_POINTS = 300_000
 
 
 def point_material() -> bpy.types.Material:
@@ -127,6 +125,15 @@ def _set_input(cloud: bpy.types.Object, name: str, value: float | bpy.types.Mate
     cloud.update_tag()
 
 
+def viewport_share(cloud: bpy.types.Object) -> float:
+    """The share (0..1) of the points that the viewport shows; 1 without the nodes."""
+    found = input_property(cloud, VIEWPORT_SHARE)
+    if found is None:
+        return 1.0
+    owner, path = found
+    return float(owner.value if path == "value" else owner[_socket(VIEWPORT_SHARE)])
+
+
 def set_viewport_share(cloud: bpy.types.Object, share: float) -> None:
     """Show a share (0..1) of the points in the viewport; renders keep all."""
     _set_input(cloud, VIEWPORT_SHARE, float(share))
@@ -186,7 +193,6 @@ def create_cloud(name: str, points: PointCloud) -> bpy.types.Object:
     spacing = point_spacing(points.position)
     if spacing > 0.0:
         set_radius(cloud, min(max(_RADIUS_OF_SPACING * spacing, _SMALLEST_RADIUS), _LARGEST_RADIUS))
-    set_viewport_share(cloud, min(1.0, _VIEWPORT_POINTS / max(1, len(points.position))))
     cloud.data.materials.append(point_material())
     return cloud
 

@@ -12,14 +12,18 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..scene4d.errors import UserError
 from ..scene4d.scene import Scene4D
 from .camera import SENSOR
-from .identity import KIND_KEY, SCENE_KEY, mark, scene_identity
+from .clip_files import clip_exists, is_chosen_by_artist, link_file, path_in_file
+from .identity import KIND_KEY, SCENE_KEY, find_part, mark
 
+#: On the plate's clip: its first picture is the first solved frame, not the video's first.
+_CUT_KEY = "josh4d_cut"
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".bmp", ".webp"}
 
 
-def _first_picture(folder: Path, frame: int) -> Path | None:
+def first_picture(folder: Path, frame: int) -> Path | None:
     """The picture of an image sequence with the number of a source frame, else the first."""
     pictures = sorted(one for one in folder.iterdir() if one.suffix.lower() in _PICTURES)
     for picture in pictures:
@@ -44,7 +48,7 @@ def plate_file(scene4d: Scene4D) -> tuple[Path | None, bool]:
         # A sequence is known by its folder or one of its pictures; Blender counts from the picture it is given.
         if scene4d.source.kind == "images" and candidate.exists():
             folder_of_pictures = candidate if candidate.is_dir() else candidate.parent
-            picture = _first_picture(folder_of_pictures, int(scene4d.camera.frame[0]))
+            picture = first_picture(folder_of_pictures, int(scene4d.camera.frame[0]))
             if picture is not None:
                 return picture, True
         if candidate.is_file():
@@ -76,32 +80,29 @@ def write_lens_model(clip: bpy.types.MovieClip, intrinsics: np.ndarray, distorti
 
 
 def _load(path: Path, known: bpy.types.MovieClip | None) -> bpy.types.MovieClip:
-    clip = bpy.data.movieclips.load(str(path)) if known is None else known
-    clip.filepath = _path_in_file(path)
-    return clip
+    if known is None:
+        known = bpy.data.movieclips.load(str(path))
+        known.filepath = path_in_file(path)
+    link_file(known, path)
+    return known
 
 
-def _path_in_file(path: Path) -> str:
-    """Relative to the .blend where that is possible; Blender does so itself for a file that is saved later."""
-    absolute = str(path.resolve())
-    if not bpy.data.filepath:
-        return absolute
-    try:
-        return bpy.path.relpath(absolute)
-    except ValueError:  # another drive
-        return absolute
-
-
-def _background(camera: bpy.types.Camera, identity: str) -> bpy.types.CameraBackgroundImage:
+def _show(camera: bpy.types.Camera, clip: bpy.types.MovieClip, identity: str, undistort: bool) -> None:
+    """Show a clip behind the camera; what the artist changed of how it is shown stays."""
     for background in camera.background_images:
         if background.clip is not None and background.clip.get(SCENE_KEY) == identity:
-            return background
+            if background.clip != clip:
+                background.clip = clip
+                background.clip_user.use_render_undistorted = undistort
+            return
     background = camera.background_images.new()
     background.source = "MOVIE_CLIP"
     background.alpha = 1.0
     background.frame_method = "FIT"
     background.display_depth = "BACK"
-    return background
+    background.clip = clip
+    background.clip_user.use_render_undistorted = undistort
+    camera.show_background_images = True
 
 
 def find_clip(identity: str, kind: str) -> bpy.types.MovieClip | None:
@@ -112,23 +113,27 @@ def find_clip(identity: str, kind: str) -> bpy.types.MovieClip | None:
     return None
 
 
-def write_plate(camera: bpy.types.Object, scene4d: Scene4D, first_frame: int) -> str:
+def write_plate(camera: bpy.types.Object, scene4d: Scene4D, identity: str, first_frame: int) -> str:
     """Load the plate as a movie clip with the lens model, and show it undistorted behind the camera.
 
-    The half-size undistorted copy is shown where the scene has one, since undistorting in the viewport stutters.
-    Returns a warning for the user, empty where all is well.
+    The half-size undistorted copy is shown where the scene has one, since undistorting in the viewport stutters. A
+    clip that the artist gave another file keeps it. Returns a warning for the user, empty where all is well.
     """
-    identity = scene_identity(scene4d)
+    known = find_clip(identity, "plate")
     path, plate_is_cut = plate_file(scene4d)
-    if path is None:
+    if known is not None and (is_chosen_by_artist(known) or (path is None and clip_exists(known))):
+        clip, plate_is_cut = known, bool(known.get(_CUT_KEY, False))
+    elif path is None:
         return f"The video {scene4d.source.name} was not found, so the camera has no background."
-    try:
-        clip = _load(path, find_clip(identity, "plate"))
-    except RuntimeError:
-        return f"Blender cannot open {path.name}, so the camera has no background."
-    if clip.size[0] == 0:
-        return f"Blender cannot read {path.name}, so the camera has no background."
+    else:
+        try:
+            clip = _load(path, known)
+        except RuntimeError:
+            return f"Blender cannot open {path.name}, so the camera has no background."
+        if clip.size[0] == 0:
+            return f"Blender cannot read {path.name}, so the camera has no background."
     mark(clip, identity, "plate")
+    clip[_CUT_KEY] = plate_is_cut
     clip.frame_start = clip_start(scene4d, first_frame, plate_is_cut)
     write_lens_model(clip, scene4d.camera.intrinsics[0], scene4d.camera.distortion)
     shown = clip
@@ -138,9 +143,29 @@ def write_plate(camera: bpy.types.Object, scene4d: Scene4D, first_frame: int) ->
             shown = _load(proxy, find_clip(identity, "undistorted"))
             mark(shown, identity, "undistorted")
             shown.frame_start = first_frame
-    data = camera.data
-    background = _background(data, identity)
-    background.clip = shown
-    background.clip_user.use_render_undistorted = shown is clip and bool(np.any(scene4d.camera.distortion))
-    data.show_background_images = True
+    _show(camera.data, shown, identity, shown is clip and bool(np.any(scene4d.camera.distortion)))
     return ""
+
+
+def show_plate_file(root: bpy.types.Object, path: Path, is_cut: bool) -> None:
+    """Let the plate's clip show a file, made where there is none yet.
+
+    ``is_cut``: the file begins with the first solved frame (else with the video's first).
+
+    Raises:
+        UserError: Blender cannot read the file.
+    """
+    identity, camera = root[SCENE_KEY], find_part(root, "camera")
+    clip = find_clip(identity, "plate")
+    try:
+        clip = _load(path, clip)
+    except RuntimeError as error:
+        raise UserError("unreadable_video", f"Blender cannot open {path.name}.", "Choose another file.") from error
+    if clip.size[0] == 0:
+        raise UserError("unreadable_video", f"Blender cannot read {path.name}.", "Choose another file.")
+    mark(clip, identity, "plate")
+    clip[_CUT_KEY] = is_cut
+    start = int(root.get("josh4d_start_frame", 1))
+    clip.frame_start = start if is_cut else start - int(root.get("josh4d_first_frame", 0))
+    if camera is not None and not len(camera.data.background_images):
+        _show(camera.data, clip, identity, True)

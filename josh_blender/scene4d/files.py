@@ -308,7 +308,23 @@ def _get(data: dict[str, Any], key: str, kind: type | tuple[type, ...], default:
     return value
 
 
-def _read_source(data: dict[str, Any]) -> Source:
+def read_description(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """What ``scene.json`` says, not checked beyond its format version, and warnings about that.
+
+    Raises:
+        SceneFormatError: not JSON, absurdly large, or of an unknown major version.
+    """
+    data = _read_json(folder / "scene.json")
+    return data, _check_version(data.get("format_version"), "scene.json")
+
+
+def read_source(description: dict[str, Any]) -> Source:
+    """The source of a description.
+
+    Raises:
+        SceneFormatError: missing, or a field has the wrong type.
+    """
+    data = _get(description, "source", dict)
     texts = {key: _get(data, key, str, "") for key in ("name", "path", "absolute_path", "identity")}
     numbers = {key: _get(data, key, int) for key in ("width", "height", "fps_num", "fps_den", "frame_count")}
     return Source(
@@ -391,8 +407,7 @@ def read_scene(path: Path) -> Scene4D:
         SceneFormatError: the scene is damaged, of an unknown major version, or claims absurd sizes.
     """
     folder = resolve_scene_folder(path)
-    data = _read_json(folder / "scene.json")
-    warnings = _check_version(data.get("format_version"), "scene.json")
+    data, warnings = read_description(folder)
     people = _get(data, "people", list, [])
     if len(people) > _MOST_PEOPLE or not all(isinstance(person, dict) for person in people):
         raise SceneFormatError("scene.json: 'people' is not a list of people.")
@@ -402,7 +417,7 @@ def read_scene(path: Path) -> Scene4D:
     cloud_file = folder / "cloud.ply"
     scene = Scene4D(
         name=_get(data, "name", str),
-        source=_read_source(_get(data, "source", dict)),
+        source=read_source(data),
         camera=_read_camera(folder / "camera.npz"),
         people=[_read_person(folder, person) for person in people],
         cloud=read_ply(cloud_file) if cloud_file.is_file() else PointCloud.empty(),

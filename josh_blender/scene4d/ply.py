@@ -77,6 +77,16 @@ def _parse_header(data: bytes, name: str) -> tuple[int, np.dtype[np.void], int]:
     return count, np.dtype(fields), start
 
 
+def count_points(path: Path) -> int:
+    """How many points the header of a cloud claims.
+
+    Raises:
+        SceneFormatError: not a binary little-endian PLY file with vertices.
+    """
+    with Path(path).open("rb") as file:
+        return _parse_header(file.read(_MOST_HEADER_BYTES), Path(path).name)[0]
+
+
 def read_ply(path: Path) -> PointCloud:
     """A point cloud; colour defaults to grey, confidence to 1, key frame to 0 where the file has none.
 
@@ -102,3 +112,11 @@ def read_ply(path: Path) -> PointCloud:
     confidence = vertices["confidence"].astype(np.float32) if "confidence" in names else np.ones(count, np.float32)
     keyframe = vertices["keyframe"].astype(np.uint16) if "keyframe" in names else np.zeros(count, np.uint16)
     return PointCloud(position, color, confidence, keyframe)
+
+
+def thin(cloud: PointCloud, most: int) -> PointCloud:
+    """At most ``most`` points of a cloud: each with the same chance, the same ones every time, in their order."""
+    if len(cloud.position) <= most:
+        return cloud
+    kept = np.sort(np.random.default_rng(0).permutation(len(cloud.position))[:most])
+    return PointCloud(cloud.position[kept], cloud.color[kept], cloud.confidence[kept], cloud.keyframe[kept])

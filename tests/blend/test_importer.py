@@ -15,7 +15,8 @@ bpy = pytest.importorskip("bpy", reason="needs a bpy environment")
 from blender_helpers import evaluated_vertices, make_plate, part  # noqa: E402
 from synthetic_scene import synthetic_body, synthetic_scene  # noqa: E402
 
-from josh_blender.blend.importer import ImportOptions, import_scene  # noqa: E402
+from josh_blender.blend.import_options import ImportOptions  # noqa: E402
+from josh_blender.blend.importer import import_scene  # noqa: E402
 from josh_blender.scene4d.body import load_default_body, save_body  # noqa: E402
 from josh_blender.scene4d.files import read_scene, write_scene  # noqa: E402
 
@@ -63,11 +64,12 @@ def test_a_scene_at_work_keeps_its_settings(empty_file):
     camera.select_set(True)
     report = import_scene(empty_file, synthetic_scene(frame_count=30, points=0), ImportOptions(start_frame=4))
     assert scene.camera is camera
-    assert (scene.render.fps, scene.frame_start, scene.frame_end, scene.frame_current) == (25, 4, 33, 15)
+    assert (scene.render.fps, scene.frame_start, scene.frame_end, scene.frame_current) == (25, 10, 20, 15)
     assert empty_file.view_layer.objects.active is camera
     assert [item for item in empty_file.view_layer.objects if item.select_get()] == [camera]
     assert any("frames per second" in warning for warning in report.warnings)
     assert any("960 x 540" in warning for warning in report.warnings)
+    assert any("from frame 4 to 33" in warning for warning in report.warnings)
     assert tuple(part("armature", 1).animation_data.action.frame_range) == (4.0, 33.0)
 
 

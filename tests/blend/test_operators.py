@@ -68,7 +68,7 @@ def test_import_operator(extension, pointer):
 
 
 def test_options_leave_parts_out(extension, pointer):
-    bpy.ops.josh4d.import_scene(filepath=str(pointer), people=False, cloud=False, set_scene="NEVER")
+    bpy.ops.josh4d.import_scene(filepath=str(pointer), people=False, cloud="NONE", active_camera=False)
     assert {item["josh4d_kind"] for item in bpy.data.objects} == {"root", "camera"}
     assert bpy.context.scene.camera is None
 
