@@ -94,12 +94,14 @@ def _draw_running(box: bpy.types.UILayout, entry: Entry, cancelling: bool) -> No
         split.label(text=_STAGE_LABELS.get(stage, stage), icon=icon)
         if index == entry.stage and not done:
             split.label(text=_percent(entry.meter.stage_share), translate=False)
+    now = time.monotonic()
+    share = entry.meter.share_at(now)
     if cancelling:
         text = "Stopping"
     else:
-        left = entry.meter.seconds_left(time.monotonic())
-        text = _percent(entry.meter.share) + (f", {time_text(left)} left" if left is not None else "")
-    box.progress(factor=entry.meter.share, text=text, translate=False)
+        left = entry.meter.seconds_left(now)
+        text = _percent(share) + (f", {time_text(left)} left" if left is not None else "")
+    box.progress(factor=share, text=text, translate=False)
     if entry.detail:
         box.label(text=entry.detail, translate=False)
     if entry.warnings:

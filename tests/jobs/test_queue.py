@@ -170,12 +170,25 @@ def test_time_left_is_that_of_a_run_with_the_measured_shares() -> None:
     assert meter.seconds_left(now) is None, "nothing was seen yet"
     for index, weight in enumerate(weights):
         meter.stage(index, False, now)
-        for step in range(1, 11):
+        for step in range(1, 10):
             now += weight * second / 10
             meter.progress(step, 10)
             left = meter.seconds_left(now)
             assert left is None or left == pytest.approx(150.0 - now, abs=1e-6)
-    assert meter.share == pytest.approx(1.0) and meter.seconds_left(now) == pytest.approx(0.0, abs=1e-9)
+            assert meter.share_at(now) == pytest.approx((now - 50.0) / 100.0)
+        now += weight * second / 10
+        meter.progress(10, 10)
+    assert meter.share == pytest.approx(1.0) and meter.share_at(now) < 1.0, "files may still have to be written"
+
+
+def test_a_silent_stage_is_judged_by_its_time() -> None:
+    meter = ProgressMeter(["people", "scene"])
+    first, second = meter._weights
+    meter.stage(0, False, 0.0)
+    meter.stage(1, False, 10.0 * first)
+    assert meter.seconds_left(10.0 * first + 5.0 * second) == pytest.approx(5.0 * second)
+    slow = meter.seconds_left(10.0 * first + 100.0 * second)
+    assert slow is not None and slow > 5.0, "time alone never ends a stage"
 
 
 def test_stages_found_finished_cost_no_time() -> None:
