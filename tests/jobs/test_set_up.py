@@ -200,6 +200,14 @@ def test_repair(plan: SetUp, finished: Path) -> None:
     assert stamp.interpreter(plan.folder).exists() and not (plan.folder / "environment" / "left over").exists()
 
 
+def test_downloaded_here_and_installed_on_a_computer_without_a_network(plan: SetUp, tmp_path: Path) -> None:
+    run(replace(plan, download_only=True))
+    assert not (plan.folder / "environment").exists()
+    run(replace(plan, folder=tmp_path / "there", wheels=plan.folder / "downloads"))
+    stamp = read_stamp(tmp_path / "there")
+    assert stamp is not None and stamp.complete
+
+
 def test_an_engine_that_works_stays_until_the_new_one_is_downloaded(plan: SetUp, finished: Path) -> None:
     shutil.copytree(finished, plan.folder, symlinks=True)
     assert plan.wheels is not None

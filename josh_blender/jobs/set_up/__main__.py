@@ -1,4 +1,4 @@
-"""``python -m josh_blender.jobs.set_up --folder F --device auto|cpu|cuda [--wheels FOLDER] [--json]``."""
+"""``python -m josh_blender.jobs.set_up --folder F --device auto|cpu|cuda [--json]``; more for computers offline."""
 
 from __future__ import annotations
 
@@ -53,13 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True, help="an empty or new folder, or one of an engine")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--wheels", type=Path, help="take the packages from this folder instead of the network")
+    parser.add_argument("--download-only", action="store_true", help="leave the packages in FOLDER/downloads")
     parser.add_argument("--json", action="store_true", help="messages of the job protocol")
     given = parser.parse_args(arguments)
     send = _send_json if given.json else _send_text
     end_with_stdin()
     folder = given.folder.expanduser().absolute()
     try:
-        set_up(SetUp(folder, recipe_here(given.device), base_python(), given.wheels), send)
+        plan = SetUp(folder, recipe_here(given.device), base_python(), given.wheels, given.download_only)
+        set_up(plan, send)
     except SetUpError as failure:
         send(failure.error)
         return 1

@@ -50,6 +50,7 @@ class SetUp:
 
     Attributes:
         wheels: a folder of wheels to take instead of the network; None for the network.
+        download_only: stop when everything is downloaded, to take it to a computer without a network.
         fetch_models, on_trial: what the new interpreter is started with to take the models out of the wheel that is
             added as the last word, and to try everything; the modules are those of this installation.
     """
@@ -58,6 +59,7 @@ class SetUp:
     recipe: Recipe
     base: Path
     wheels: Path | None = None
+    download_only: bool = False
     fetch_models: tuple[str, ...] = ("-m", "josh_blender.engine.detection.fetch_models", "--wheel")
     on_trial: tuple[str, ...] = ("-m", "josh_blender.engine", "doctor", "--json")
 
@@ -129,6 +131,8 @@ def _run(plan: SetUp, send: Send, log: IO[str]) -> None:
 
     send(Stage("download", 1))
     wheels = _download(plan, downloads, pip, kept, send)
+    if plan.download_only:
+        return
 
     send(Stage("install", 2))
     write_stamp(plan.folder, _stamp(plan, "", complete=False))
