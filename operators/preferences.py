@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from ..josh_blender.jobs.doctor import size_text
+from ..josh_blender.jobs.doctor import cost_text
 from ..josh_blender.jobs.environment import EngineState, default_engine_folder, engine_recipe, engine_state
 from .doctor import draw_findings
 
@@ -123,7 +123,7 @@ def draw_set_up(context: bpy.types.Context, layout: bpy.types.UILayout, state: E
         return
     recipe = engine_recipe(preferences(context).device)
     if recipe is not None:
-        layout.label(text=size_text(recipe), icon="BLANK1", translate=False)
+        layout.label(text=cost_text(recipe), icon="BLANK1", translate=False)
     layout.operator("josh4d.set_up_engine", text=SET_UP_LABELS[state.kind], icon="IMPORT")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..josh_blender.jobs.doctor import size_text
+from ..josh_blender.jobs.doctor import cost_text
 from ..josh_blender.jobs.environment import engine_recipe, set_up_command, set_up_log
 from ..josh_blender.jobs.job import engine_environment
 from ..josh_blender.jobs.queue import JobRequest
@@ -48,7 +48,7 @@ class JOSH4D_OT_set_up_engine(bpy.types.Operator):
         if recipe is None:
             layout.label(text="The engine's packages do not exist for this system", icon="ERROR")
         else:
-            layout.label(text=size_text(recipe), icon="INFO", translate=False)
+            layout.label(text=cost_text(recipe), icon="INFO", translate=False)
         if not may_go_online():
             layout.label(text="Blender may not go online", icon="ERROR")
             layout.prop(context.preferences.system, "use_online_access")

@@ -36,7 +36,7 @@ class Finding:
     remedy: Remedy = ""
 
 
-def size_text(recipe: Recipe) -> str:
+def cost_text(recipe: Recipe) -> str:
     """What a set-up costs: ``Downloads 0.5 GB, takes 1.5 GB on the disk (2.0 GB while it is made)``."""
     download, disk, room = (size / _GB for size in (recipe.download, recipe.disk, recipe.room))
     return f"Downloads {download:.1f} GB, takes {disk:.1f} GB on the disk ({room:.1f} GB while it is made)"
@@ -69,7 +69,7 @@ def first_findings(
                 "The engine's packages do not exist for this system: choose a Python of your own.", False, "choose"
             ),
         ]
-    findings = [Finding(f"{state.message} {size_text(recipe)}.", False, "set_up")]
+    findings = [Finding(f"{state.message} {cost_text(recipe)}.", False, "set_up")]
     if python_problem:
         findings.append(Finding(f"{python_problem}: name another as Python for Set Up.", False, "choose"))
     if not online:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import sys
 import time
+import types
+import typing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ bpy = pytest.importorskip("bpy", reason="needs a bpy environment")
 
 from conftest import ROOT  # noqa: E402
 
+from josh_blender.jobs import environment  # noqa: E402
 from josh_blender.jobs.environment import default_engine_folder, python_of_environment  # noqa: E402
 from josh_blender.jobs.set_up.lock import recipe  # noqa: E402
 from josh_blender.jobs.set_up.stamp import Stamp, write_stamp  # noqa: E402
@@ -177,5 +179,12 @@ def test_drawing_never_fails(operators, tmp_path, monkeypatch):
     layout = Layout()
     operators.doctor.draw_findings(layout, bpy.context)
     assert ("operator", ("josh4d.set_up_engine",), {}) in layout.seen
-    for kind in ("partial", "outdated"):
-        assert dataclasses.replace(states["missing"], kind=kind).kind in drawn.SET_UP_LABELS
+    assert set(drawn.SET_UP_LABELS) == set(typing.get_args(environment.Kind))
+    for draw in (drawn.JOSH4D_AP_preferences.draw, operators.set_up.JOSH4D_OT_set_up_engine.draw):
+        layout = Layout()
+        draw(types.SimpleNamespace(layout=layout), bpy.context)
+        shown = [arguments for name, arguments, _ in layout.seen if name == "prop"]
+        assert len(shown) >= 2
+        for owner, name in shown:
+            known = drawn.preferences(bpy.context) if isinstance(owner, types.SimpleNamespace) else owner
+            assert name in known.bl_rna.properties

@@ -17,7 +17,7 @@ from josh_blender.jobs.doctor import (
     first_findings,
     free_bytes,
     problem_of_python,
-    size_text,
+    cost_text,
 )
 from josh_blender.jobs.environment import EngineState
 from josh_blender.jobs.set_up.lock import Package, Recipe, Wheel, recipe
@@ -44,7 +44,7 @@ def remedies(findings: list[Finding]) -> list[str]:
 def test_sizes_in_words() -> None:
     wheel = Package("a==1", (Wheel("a-1-py3-none-any.whl", "0", 400_000_000, 1_400_000_000),))
     small = Package("b==1", (Wheel("b-1-py3-none-any.whl", "0", 60_000_000, 0),))
-    text = size_text(Recipe(TARGET, small, small, (wheel,)))
+    text = cost_text(Recipe(TARGET, small, small, (wheel,)))
     assert text == "Downloads 0.5 GB, takes 1.4 GB on the disk (1.9 GB while it is made)"
 
 
