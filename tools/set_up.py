@@ -112,12 +112,20 @@ def torch_builds():
     return module
 
 
+def pinned():
+    """The versions that the engine in Blender gets; the developers' environment has the same."""
+    path = ROOT / "josh_blender" / "jobs" / "set_up" / "engine_lock.json"
+    lock = json.loads(path.read_text(encoding="utf-8"))
+    return sorted({name for names in lock["targets"].values() for name in names if "+" not in name})
+
+
 def recipe(name):
     """What the environment is made from; a change of it brings the environment up to date."""
     described = dict(ENVIRONMENTS[name])
     if name == "engine":
         # The tables of the tools come after the dependencies; changing them changes no environment.
         text = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[tool.")[0]
+        described["pinned"] = pinned()
         described["project"] = hashlib.sha256(text.encode()).hexdigest()
     return described
 
@@ -173,6 +181,9 @@ def make(name):
         options = torch_builds().pip_options("cpu")
         if not options:
             say("PyTorch's own index cannot be reached; torch comes from pip's configured sources.")
+        constraints = folder / "josh4d-constraints.txt"
+        constraints.write_text("\n".join(pinned()) + "\n")
+        options = [*options, "--constraint", str(constraints)]
     pip_install(folder, wanted["packages"], options)
     if name == "engine":
         fetch = [str(python), "-m", "josh_blender.engine.detection.fetch_models"]

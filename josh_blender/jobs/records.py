@@ -7,21 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from .file_lock import lock
 from .queue import JobRequest
-
-if sys.platform == "win32":
-    import msvcrt
-
-    #: Windows does not let others read what is locked: a byte beyond the text is.
-    _LOCKED_BYTE = 1 << 30
-else:
-    import fcntl
 
 _LONGEST = 1 << 20
 
@@ -51,7 +42,7 @@ class JobRecord:
         self._path = folder / f"{uuid.uuid4().hex}.job.json"
         # Locked before it has a text: an empty record is never taken for a lost job.
         self._file = self._path.open("w", encoding="utf-8")
-        _lock(self._file)
+        lock(self._file)
         json.dump(request.as_json(), self._file)
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -72,7 +63,7 @@ def lost_jobs(folder: Path) -> list[LostJob]:
     for path in sorted(folder.glob("*.job.json"), key=_modified):
         try:
             with path.open("r+", encoding="utf-8") as file:
-                _lock(file)
+                lock(file)
                 request = JobRequest.from_json(json.loads(file.read(_LONGEST)))
         except OSError:
             # Another Blender holds it, or it is gone.
@@ -89,20 +80,3 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _lock(file: IO[str]) -> None:
-    """Lock a file for this process.
-
-    Raises:
-        OSError: another process holds it.
-    """
-    if sys.platform == "win32":
-        position = file.tell()
-        file.seek(_LOCKED_BYTE)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        finally:
-            file.seek(position)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

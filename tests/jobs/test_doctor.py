@@ -13,11 +13,11 @@ from josh_blender.jobs import doctor
 from josh_blender.jobs.doctor import (
     Examination,
     Finding,
+    cost_text,
     findings_of_report,
     first_findings,
     free_bytes,
     problem_of_python,
-    cost_text,
 )
 from josh_blender.jobs.environment import EngineState
 from josh_blender.jobs.set_up.lock import Package, Recipe, Wheel, recipe

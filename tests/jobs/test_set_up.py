@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from josh_blender.jobs.file_lock import lock
 from josh_blender.jobs.protocol import Done, Message, Progress, Stage, Start, Warn, decode
 from josh_blender.jobs.set_up import installer
 from josh_blender.jobs.set_up.downloads import Downloads
@@ -230,6 +231,15 @@ def test_a_disk_that_fills_up_on_the_way(plan: SetUp, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Downloads, "fetch", full)
     assert failure(plan).error.kind == "no_room"
+
+
+def test_two_at_once(plan: SetUp) -> None:
+    plan.folder.mkdir()
+    with plan.log.open("a") as other:
+        lock(other)
+        assert failure(plan).error.kind == "being_set_up"
+        other.write("the other's words")
+    assert plan.log.read_text() == "the other's words"
 
 
 def test_a_folder_of_the_users_own_is_left_alone(plan: SetUp) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ..file_lock import lock
 from ..protocol import Done, Message, Progress, Stage, Start, Warn
 from ..torch_builds import PYTORCH_SITE, TORCH_BUILDS, pip_options
 from .downloads import Downloads, sha256_of
@@ -85,7 +86,9 @@ def set_up(plan: SetUp, send: Send) -> None:
     claim_folder(plan.folder)
     send(Start(list(STAGES), str(plan.folder), str(plan.log)))
     try:
-        with plan.log.open("w", encoding="utf-8") as log:
+        with plan.log.open("a", encoding="utf-8") as log:
+            _claim_alone(plan, log)
+            log.truncate(0)
             _run(plan, send, log)
     except OSError as error:
         if is_no_room(error):
@@ -116,6 +119,17 @@ def claim_folder(folder: Path) -> None:
             f"“{folder}” holds other files, and the engine needs a folder of its own.",
             "Choose an empty folder, or the name of a new one.",
         )
+
+
+def _claim_alone(plan: SetUp, log: IO[str]) -> None:
+    try:
+        lock(log)
+    except OSError as error:
+        raise SetUpError(
+            "being_set_up",
+            f"Another Blender is setting up the engine in “{plan.folder}” right now.",
+            "Wait until it has ended.",
+        ) from error
 
 
 def _run(plan: SetUp, send: Send, log: IO[str]) -> None:
