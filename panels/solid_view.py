@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import bpy
 
+from ..josh_blender.blend.identity import KIND_KEY
 from ..josh_blender.blend.solid_colors import SolidColors
+
+_POINT_SIZE = 3.0
 
 
 class _Handler:
@@ -23,8 +26,14 @@ def _draw() -> None:
         and space.shading.type == "SOLID"
         and _Handler.colors is not None
     )
-    if shown:
-        _Handler.colors.draw(context)
+    if not shown:
+        return
+    clouds = [
+        item
+        for item in context.view_layer.objects
+        if item.get(KIND_KEY) == "cloud" and item.mode == "OBJECT" and item.visible_in_viewport_get(space)
+    ]
+    _Handler.colors.draw(clouds, _POINT_SIZE * context.preferences.system.ui_scale)
 
 
 def register() -> None:

@@ -80,9 +80,7 @@ def main(scene_path: Path, frame_offset: int, folder: Path) -> None:
     scene4d = read_scene(scene_path)
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
-    report = import_scene(
-        bpy.context, scene4d, ImportOptions(frame_rate=True, frame_range=True, resolution=True, active_camera=True)
-    )
+    report = import_scene(bpy.context, scene4d)
     print(report.warnings)
     _prepare(scene, scene4d)
     folder.mkdir(parents=True, exist_ok=True)

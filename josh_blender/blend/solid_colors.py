@@ -10,9 +10,7 @@ import numpy as np
 from mathutils import Matrix
 
 from .cloud import COLOR_ATTRIBUTE, viewport_share
-from .identity import KIND_KEY
 
-_POINT_SIZE = 3.0
 #: Share of the distance by which colours are drawn nearer to the eye than the grey points they cover.
 _NEARER = 0.01
 
@@ -32,14 +30,8 @@ class SolidColors:
         self._shader = None
         self._uploaded: dict[int, _Uploaded] = {}
 
-    def draw(self, context: bpy.types.Context) -> None:
-        """Draw into the 3D view of a draw callback (POST_VIEW), against its depth."""
-        layer, space = context.view_layer, context.space_data
-        clouds = [
-            item
-            for item in layer.objects
-            if item.get(KIND_KEY) == "cloud" and item.mode == "OBJECT" and item.visible_in_viewport_get(space)
-        ]
+    def draw(self, clouds: list[bpy.types.Object], point_size: float) -> None:
+        """Draw clouds with the view's matrices and against its depth (in a POST_VIEW callback); size in px."""
         present = {item.data.session_uid for item in clouds}
         for gone in set(self._uploaded) - present:
             del self._uploaded[gone]
@@ -47,7 +39,7 @@ class SolidColors:
             return
         gpu.state.depth_test_set("LESS_EQUAL")
         gpu.state.depth_mask_set(False)
-        gpu.state.point_size_set(_POINT_SIZE * context.preferences.system.ui_scale)
+        gpu.state.point_size_set(point_size)
         view = gpu.matrix.get_model_view_matrix()
         is_perspective = gpu.matrix.get_projection_matrix()[3][3] == 0.0
         for cloud in clouds:
