@@ -99,6 +99,16 @@ def _is_queued(context: bpy.types.Context, options: ReconstructOptions) -> bool:
     return any(entry.request.log == options.log and not entry.ended for entry in jobs(context).queue.entries)
 
 
+def _may_start(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """The poll of what starts a job, with the reason where it may not."""
+    problem = problem_of(context)
+    if not problem and _is_queued(context, options_of(context)):
+        problem = "This video is being worked on already"
+    if problem:
+        operator.poll_message_set(problem)
+    return not problem
+
+
 class JOSH4D_OT_reconstruct(bpy.types.Operator):
     """Reconstruct the people, the camera and the place of the chosen video as a 4D scene"""
 
@@ -108,12 +118,7 @@ class JOSH4D_OT_reconstruct(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        problem = problem_of(context)
-        if not problem and _is_queued(context, options_of(context)):
-            problem = "This video is being worked on already"
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return _may_start(cls, context)
 
     def execute(self, context):
         settings = settings_of(context.scene)
@@ -151,7 +156,7 @@ class JOSH4D_OT_detect_people(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return JOSH4D_OT_reconstruct.poll.__func__(cls, context)
+        return _may_start(cls, context)
 
     def execute(self, context):
         options = options_of(context)

@@ -36,6 +36,8 @@ _REMEDY_BUTTONS = {
     "unknown_person": "josh4d.detect_people",
 }
 _PICTURE_SCALE = 4.0
+#: Mean width of a letter, px at scale 1.
+_LETTER = 7.0
 
 
 def _jobs(context: bpy.types.Context):
@@ -44,7 +46,9 @@ def _jobs(context: bpy.types.Context):
 
 def _paragraph(layout: bpy.types.UILayout, text: str, width: float, icon: str = "NONE") -> None:
     """Text in lines that fit a region of ``width`` px."""
-    most = max(20, int(width / (7.0 * bpy.context.preferences.system.ui_scale)) - (4 if icon != "NONE" else 0))
+    # Without a window there is no scale.
+    scale = bpy.context.preferences.system.ui_scale or 1.0
+    most = max(20, int(width / (_LETTER * scale)) - (4 if icon != "NONE" else 0))
     column = layout.column(align=True)
     column.scale_y = 0.8
     line = ""

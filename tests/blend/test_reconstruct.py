@@ -38,7 +38,8 @@ class Studio:
 
         def choice(context: bpy.types.Context) -> object:
             python = Path(sys.executable)
-            return engine.EngineChoice(environment.EngineState(self.state, python, "…", variables=self.variables))
+            state = environment.EngineState(self.state, python, "No engine yet.", variables=self.variables)
+            return engine.EngineChoice(state, "Set Up Engine (2 GB)")
 
         self.jobs.engine = choice
         scene4d = synthetic_scene(frame_count=6, points=30)
