@@ -39,7 +39,7 @@ sys.path.insert(0, str(ROOT))
 from josh_blender.engine.detection.fetch_models import WHEEL as MODELS  # noqa: E402
 from josh_blender.jobs.set_up.lock import FORMAT, LOCK_FILE  # noqa: E402
 from josh_blender.jobs.set_up.target import PYTHONS, SYSTEMS, Target  # noqa: E402
-from josh_blender.jobs.torch_builds import TORCH_BUILDS, WHEEL_INDEX  # noqa: E402
+from josh_blender.jobs.torch_builds import TORCH_BUILDS, WHEEL_INDEX, version_label  # noqa: E402
 
 #: What pip must not be older than: it tells its progress in a form for programs.
 PIP = "pip>=25.1"
@@ -309,20 +309,18 @@ def make(local: list[Path], say: Callable[[str], None]) -> dict[str, Any]:
     for target, names in needed.items():
         lists[target.key] = []
         for name in sorted(names):
-            build = TORCH_BUILDS[target.system, target.device] if name == "torch" else None
-            requirement = f"{name}=={CHOSEN[name]}{build.label if build else ''}"
+            build = TORCH_BUILDS[target.system, target.device] if name == "torch" else ""
+            requirement = f"{name}=={CHOSEN[name]}{version_label(build)}"
             lists[target.key].append(requirement)
             if requirement in packages:
                 continue
             users = [other for other in targets if name in needed[other]]
-            if build is not None and build.index:
+            if build:
                 users = [other for other in users if TORCH_BUILDS[other.system, other.device] == build]
-                packages[requirement] = torch_entries(
-                    requirement, build.index, users, earlier.get(requirement, []), local
-                )
+                packages[requirement] = torch_entries(requirement, build, users, earlier.get(requirement, []), local)
                 continue
-            if build is not None:
-                users = [other for other in users if not TORCH_BUILDS[other.system, other.device].index]
+            if name == "torch":
+                users = [other for other in users if not TORCH_BUILDS[other.system, other.device]]
             wheels = [w for w in index_of(name)[CHOSEN[name]] if any(suited(user, [w]) for user in users)]
             say(f"{requirement}: {len(wheels)} wheels")
             packages[requirement] = [wheel_entry(wheel) for wheel in wheels]

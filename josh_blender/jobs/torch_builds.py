@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 
 #: Where PyTorch's own wheel indices are.
 PYTORCH_SITE = "download.pytorch.org"
@@ -15,27 +14,20 @@ WHEEL_INDEX = {
 }
 
 
-@dataclass(frozen=True)
-class TorchBuild:
-    """A build of torch: the name of its index in `WHEEL_INDEX`, empty where pip's configured sources have it."""
-
-    index: str = ""
-
-    @property
-    def label(self) -> str:
-        """What the build adds to torch's version: ``+cpu``."""
-        return f"+{self.index}" if self.index else ""
-
-
-#: By system and device (`josh_blender.jobs.set_up.target`). The general index has one build per system: CUDA for Linux,
-#: CPU for Windows, CPU and MPS for macOS.
+#: By system and device (`josh_blender.jobs.set_up.target`): the index that has the build, empty where pip's configured
+#: sources have it. The general index has one build per system: CUDA for Linux, CPU for Windows, CPU and MPS for macOS.
 TORCH_BUILDS = {
-    ("linux-x86_64", "cpu"): TorchBuild("cpu"),
-    ("linux-x86_64", "cuda"): TorchBuild(),
-    ("windows-amd64", "cpu"): TorchBuild(),
-    ("windows-amd64", "cuda"): TorchBuild("cu130"),
-    ("macos-arm64", "cpu"): TorchBuild(),
+    ("linux-x86_64", "cpu"): "cpu",
+    ("linux-x86_64", "cuda"): "",
+    ("windows-amd64", "cpu"): "",
+    ("windows-amd64", "cuda"): "cu130",
+    ("macos-arm64", "cpu"): "",
 }
+
+
+def version_label(index: str) -> str:
+    """What an index of PyTorch adds to torch's version: ``+cpu``; nothing for the general one."""
+    return f"+{index}" if index else ""
 
 
 def pip_options(index: str, timeout: float = 5.0) -> list[str]:

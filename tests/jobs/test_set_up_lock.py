@@ -12,7 +12,7 @@ import pytest
 from josh_blender.jobs.set_up.failure import explain_pip
 from josh_blender.jobs.set_up.lock import LOCK_FILE, platform_age, recipe
 from josh_blender.jobs.set_up.target import DEVICES, PYTHONS, SYSTEMS, Target, best_device, driver_version, target_for
-from josh_blender.jobs.torch_builds import TORCH_BUILDS
+from josh_blender.jobs.torch_builds import TORCH_BUILDS, version_label
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = [Target(system, python, device) for system, device in TORCH_BUILDS for python in PYTHONS]
@@ -51,13 +51,13 @@ def test_every_target_has_every_package(target: Target, project: dict[str, objec
     for package in found.everything:
         assert package.download > 0 and package.disk > 0
         # Only builds that PyTorch's own index alone has may be without a hash; that index vouches for them.
-        assert package.hashes or (package.name == "torch" and build.index)
+        assert package.hashes or (package.name == "torch" and build)
         assert all(re.fullmatch("[0-9a-f]{64}", value) for value in package.hashes)
     assert any(name.startswith("nvidia-") for name in names) == (
         target.key.startswith("linux") and target.device == "cuda"
     )
     torch = next(package for package in found.packages if package.name == "torch")
-    assert torch.requirement.endswith(build.label) and ("+" in torch.requirement) == bool(build.label)
+    assert torch.requirement.endswith(version_label(build)) and ("+" in torch.requirement) == bool(version_label(build))
     assert found.room == found.download + found.disk
 
 

@@ -228,7 +228,7 @@ def _options_of(plan: SetUp, package: Package, send: Send) -> list[str]:
     if package == plan.recipe.models:
         return [*progress, *_MODELS_OPTIONS]
     target = plan.recipe.target
-    index = TORCH_BUILDS[target.system, target.device].index
+    index = TORCH_BUILDS[target.system, target.device]
     if package.name != "torch" or not index:
         return progress
     if not package.hashes:
