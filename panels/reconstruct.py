@@ -9,7 +9,7 @@ import bpy
 import bpy.utils.previews
 
 from ..josh_blender.jobs.queue import Entry
-from ..josh_blender.jobs.reconstruct_command import free_bytes, output_folder, size_text, time_text
+from ..josh_blender.jobs.reconstruct_command import free_bytes, in_blender, output_folder, size_text, time_text
 from ..josh_blender.scene4d.room import needed_bytes
 
 #: What each stage does, in an artist's words.
@@ -36,8 +36,8 @@ _REMEDY_BUTTONS = {
     "unknown_person": "josh4d.detect_people",
 }
 _PICTURE_SCALE = 4.0
-#: Mean width of a letter, px at scale 1.
-_LETTER = 7.0
+#: Mean width of a letter, and of what a box leaves free at its sides, px at scale 1.
+_LETTER, _MARGIN = 7.0, 40.0
 
 
 def _jobs(context: bpy.types.Context):
@@ -48,7 +48,7 @@ def _paragraph(layout: bpy.types.UILayout, text: str, width: float, icon: str = 
     """Text in lines that fit a region of ``width`` px."""
     # Without a window there is no scale.
     scale = bpy.context.preferences.system.ui_scale or 1.0
-    most = max(20, int(width / (_LETTER * scale)) - (4 if icon != "NONE" else 0))
+    most = max(20, int((width / scale - _MARGIN) / _LETTER) - (4 if icon != "NONE" else 0))
     column = layout.column(align=True)
     column.scale_y = 0.8
     line = ""
@@ -130,7 +130,7 @@ def _draw_ended(box: bpy.types.UILayout, entry: Entry, width: float) -> None:
     if entry.state == "failed" and entry.error is not None:
         _paragraph(box, entry.error.message, width)
         if entry.error.remedy:
-            _paragraph(box, entry.error.remedy, width, "FORWARD")
+            _paragraph(box, in_blender(entry.error.remedy), width, "FORWARD")
     if entry.note:
         _paragraph(box, f"{entry.note}.".replace("..", "."), width)
     row = box.row(align=True)

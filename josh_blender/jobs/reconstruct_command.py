@@ -99,6 +99,21 @@ def free_bytes(folder: Path) -> int | None:
     return None
 
 
+#: What the engine advises on a command line, and where the same is set in Blender.
+OPTIONS_IN_BLENDER = {
+    "with --output": "under Output",
+    "say --camera static or pan": "set Movement under Known to Static or Pan",
+    "Use --device cpu": "Set Device to CPU in the preferences",
+}
+
+
+def in_blender(remedy: str) -> str:
+    """An engine's advice with Blender's settings in the place of command line options."""
+    for option, setting in OPTIONS_IN_BLENDER.items():
+        remedy = remedy.replace(option, setting)
+    return remedy
+
+
 def time_text(seconds: float) -> str:
     """A duration as a person says it, rounded to what an estimate can know: ``about 4 min``."""
     if seconds < 8.0:

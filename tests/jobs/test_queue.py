@@ -14,8 +14,10 @@ import pytest
 from josh_blender.jobs.progress import ProgressMeter
 from josh_blender.jobs.queue import Entry, JobQueue, JobRequest
 from josh_blender.jobs.reconstruct_command import (
+    OPTIONS_IN_BLENDER,
     ReconstructOptions,
     free_bytes,
+    in_blender,
     output_folder,
     reconstruct_arguments,
     size_text,
@@ -250,6 +252,14 @@ def test_place_of_the_result() -> None:
     assert output_folder(None, blend, preferred, video) == Path("p")
     assert output_folder(None, None, preferred, video) == preferred
     assert output_folder(None, None, None, video) == Path("v")
+
+
+def test_advice_names_settings_of_blender_instead_of_options() -> None:
+    advice = "Free some room, or choose another folder with --output."
+    assert in_blender(advice) == "Free some room, or choose another folder under Output."
+    engine = Path(__file__).resolve().parents[2] / "josh_blender" / "engine"
+    text = "".join(path.read_text(encoding="utf-8") for path in engine.rglob("*.py"))
+    assert [option for option in OPTIONS_IN_BLENDER if option not in text] == [], "the engine says it differently now"
 
 
 def test_room(tmp_path: Path) -> None:
