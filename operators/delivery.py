@@ -141,6 +141,8 @@ class JOSH4D_OT_import_result(_ForJob, bpy.types.Operator):
         if entry is None or entry.result is None:
             self.report({"WARNING"}, "This job has no result.")
             return {"CANCELLED"}
+        # Before the import: its camera and boxes would make an empty scene one at work.
+        remove_preview(preview_key(entry))
         try:
             outcome = bpy.ops.josh4d.import_scene(
                 "EXEC_DEFAULT", filepath=str(entry.result / "scene.json"), start_frame=entry.request.start_frame
@@ -149,7 +151,6 @@ class JOSH4D_OT_import_result(_ForJob, bpy.types.Operator):
             self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
             return {"CANCELLED"}
         if "FINISHED" in outcome:
-            remove_preview(preview_key(entry))
             jobs(context).queue.remove(entry)
         return outcome
 

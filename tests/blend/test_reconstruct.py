@@ -219,7 +219,8 @@ def test_previews_come_are_replaced_and_go_with_the_result(studio):
     assert not [item for item in bpy.data.objects if item.name.startswith("Preview")]
     blocks = [*bpy.data.meshes, *bpy.data.actions, *bpy.data.cameras]
     assert not [one for one in blocks if one.name.startswith("Preview")]
-    assert mine.name == "Preview" and part("camera")
+    assert mine.name == "Preview"
+    assert bpy.context.scene.camera is part("camera"), "the scene was empty but for the preview"
 
 
 def test_cancel_removes_the_preview_and_continue_goes_on(studio):
