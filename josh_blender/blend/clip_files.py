@@ -26,6 +26,18 @@ def clip_path(clip: bpy.types.MovieClip) -> Path:
     return Path(bpy.path.abspath(clip.filepath, library=clip.library))
 
 
+def can_read(path: Path) -> bool:
+    """Whether Blender reads a file as a clip; tried on a clip of its own, since a clip keeps what it once was."""
+    try:
+        probe = bpy.data.movieclips.load(str(path))
+    except RuntimeError:
+        return False
+    # The size of what it cannot read is 256 x 256.
+    readable = bool(probe.frame_duration > 0)
+    bpy.data.movieclips.remove(probe)
+    return readable
+
+
 def clip_exists(clip: bpy.types.MovieClip | None) -> bool:
     """Whether the file of a clip is there."""
     return clip is not None and bool(clip.filepath) and clip_path(clip).is_file()

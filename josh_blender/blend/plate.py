@@ -15,7 +15,7 @@ import numpy as np
 from ..scene4d.errors import UserError
 from ..scene4d.scene import Scene4D
 from .camera import SENSOR
-from .clip_files import clip_exists, is_chosen_by_artist, link_file, path_in_file
+from .clip_files import can_read, clip_exists, is_chosen_by_artist, link_file, path_in_file
 from .identity import KIND_KEY, SCENE_KEY, find_part, mark
 
 #: On the plate's clip: its first picture is the first solved frame, not the video's first.
@@ -125,13 +125,10 @@ def write_plate(camera: bpy.types.Object, scene4d: Scene4D, identity: str, first
         clip, plate_is_cut = known, bool(known.get(_CUT_KEY, False))
     elif path is None:
         return f"The video {scene4d.source.name} was not found, so the camera has no background."
+    elif not can_read(path):
+        return f"Blender cannot read {path.name}, so the camera has no background."
     else:
-        try:
-            clip = _load(path, known)
-        except RuntimeError:
-            return f"Blender cannot open {path.name}, so the camera has no background."
-        if clip.size[0] == 0:
-            return f"Blender cannot read {path.name}, so the camera has no background."
+        clip = _load(path, known)
     mark(clip, identity, "plate")
     clip[_CUT_KEY] = plate_is_cut
     clip.frame_start = clip_start(scene4d, first_frame, plate_is_cut)
@@ -156,13 +153,9 @@ def show_plate_file(root: bpy.types.Object, path: Path, is_cut: bool) -> None:
         UserError: Blender cannot read the file.
     """
     identity, camera = root[SCENE_KEY], find_part(root, "camera")
-    clip = find_clip(identity, "plate")
-    try:
-        clip = _load(path, clip)
-    except RuntimeError as error:
-        raise UserError("unreadable_video", f"Blender cannot open {path.name}.", "Choose another file.") from error
-    if clip.size[0] == 0:
+    if not can_read(path):
         raise UserError("unreadable_video", f"Blender cannot read {path.name}.", "Choose another file.")
+    clip = _load(path, find_clip(identity, "plate"))
     mark(clip, identity, "plate")
     clip[_CUT_KEY] = is_cut
     start = int(root.get("josh4d_start_frame", 1))

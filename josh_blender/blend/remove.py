@@ -53,7 +53,8 @@ def _settle_actions(blocks: list[bpy.types.ID]) -> set[bpy.types.Action]:
 def remove_scene(root: bpy.types.Object) -> list[str]:
     """Remove a 4D scene; returns the names of the artist's objects that hung on it and stay where they are.
 
-    Actions that the artist made or edited stay in the file. Collections go when nothing else is in them.
+    Actions that the artist made or edited, and their materials, stay in the file. Collections go when nothing else is
+    in them.
 
     Raises:
         UserError: the 4D scene is linked from another file.
@@ -82,7 +83,11 @@ def remove_scene(root: bpy.types.Object) -> list[str]:
     bpy.data.batch_remove(parts)
     _purge(data)
     _purge(actions)
-    _purge({one for one in materials | groups if one is not None and _is_ours(one)})
+    looks = {one for one in materials | groups if one is not None}
+    ours = {one for one in looks if _is_ours(one)}
+    _purge(ours)
+    for look in looks - ours:
+        look.use_fake_user = look.use_fake_user or look.users == 0
     for collection in reversed(collections):
         _dissolve(collection)
     _purge({clip for clip in bpy.data.movieclips if clip.get(SCENE_KEY) == identity})
