@@ -10,30 +10,39 @@ from ..josh_blender.blend.solid_colors import SolidColors
 _POINT_SIZE = 3.0
 
 
-class _Handler:
-    """The draw handler, while it is registered."""
+class _Drawing:
+    """Draws while it is begun; what was uploaded to the graphics card is freed at its end."""
 
-    colors: SolidColors | None = None
-    handle: object | None = None
+    def __init__(self) -> None:
+        self.colors: SolidColors | None = None
+        self.handle: object | None = None
+
+    def begin(self) -> None:
+        """Let 3D views draw."""
+        self.colors = SolidColors()
+        self.handle = bpy.types.SpaceView3D.draw_handler_add(self.draw, (), "WINDOW", "POST_VIEW")
+
+    def end(self) -> None:
+        """Let them draw no more."""
+        bpy.types.SpaceView3D.draw_handler_remove(self.handle, "WINDOW")
+        self.colors = self.handle = None
+
+    def draw(self) -> None:
+        """Called by each 3D view after its scene."""
+        context = bpy.context
+        space = context.space_data
+        shown = context.window_manager.josh4d_solid_colors and space.shading.type == "SOLID"
+        if not shown or self.colors is None:
+            return
+        clouds = [
+            item
+            for item in context.view_layer.objects
+            if item.get(KIND_KEY) == "cloud" and item.mode == "OBJECT" and item.visible_in_viewport_get(space)
+        ]
+        self.colors.draw(clouds, _POINT_SIZE * context.preferences.system.ui_scale)
 
 
-def _draw() -> None:
-    context = bpy.context
-    space = context.space_data
-    shown = (
-        context.window_manager.josh4d_solid_colors
-        and space.type == "VIEW_3D"
-        and space.shading.type == "SOLID"
-        and _Handler.colors is not None
-    )
-    if not shown:
-        return
-    clouds = [
-        item
-        for item in context.view_layer.objects
-        if item.get(KIND_KEY) == "cloud" and item.mode == "OBJECT" and item.visible_in_viewport_get(space)
-    ]
-    _Handler.colors.draw(clouds, _POINT_SIZE * context.preferences.system.ui_scale)
+drawing = _Drawing()
 
 
 def register() -> None:
@@ -41,12 +50,10 @@ def register() -> None:
     bpy.types.WindowManager.josh4d_solid_colors = bpy.props.BoolProperty(
         name="Colors in Solid View", description="Draw the cloud in the plate's colors in Solid view", default=True
     )
-    _Handler.colors = SolidColors()
-    _Handler.handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
+    drawing.begin()
 
 
 def unregister() -> None:
-    """The reverse of `register`; what was uploaded to the graphics card is freed."""
-    bpy.types.SpaceView3D.draw_handler_remove(_Handler.handle, "WINDOW")
-    _Handler.colors = _Handler.handle = None
+    """The reverse of `register`."""
+    drawing.end()
     del bpy.types.WindowManager.josh4d_solid_colors

@@ -43,6 +43,8 @@ class SolidColors:
         view = gpu.matrix.get_model_view_matrix()
         is_perspective = gpu.matrix.get_projection_matrix()[3][3] == 0.0
         for cloud in clouds:
+            if not len(cloud.data.vertices):
+                continue
             with gpu.matrix.push_pop():
                 gpu.matrix.load_matrix(self._nearer(view, cloud, is_perspective) @ cloud.matrix_world)
                 self._batch(cloud).draw(self._shader)
@@ -72,7 +74,7 @@ class SolidColors:
         colors = np.ones(4 * count, dtype=np.float32)
         if attribute is not None and len(attribute.data) == count and attribute.domain == "POINT":
             attribute.data.foreach_get("color_srgb", colors)
-        kept = np.sort(np.random.default_rng(0).permutation(count)[: round(share * count)])
+        kept = np.sort(np.random.default_rng(0).permutation(count)[: max(1, round(share * count))])
         layout = gpu.types.GPUVertFormat()
         layout.attr_add(id="pos", comp_type="F32", len=3, fetch_mode="FLOAT")
         layout.attr_add(id="color", comp_type="F32", len=4, fetch_mode="FLOAT")
