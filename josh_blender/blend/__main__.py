@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     for warning in report.warnings:
         _say("warning", message=warning)
     if arguments.save is not None:
-        bpy.ops.wm.save_as_mainfile(filepath=str(arguments.save.absolute()), relative_remap=True)
+        bpy.ops.wm.save_as_mainfile(filepath=str(arguments.save.absolute()), relative_remap=True, compress=True)
     if arguments.fbx is not None:
         for warning in export_fbx(bpy.context, report.root, arguments.fbx.absolute()):
             _say("warning", message=warning)
