@@ -76,7 +76,12 @@ class JOSH4D_OT_import_scene(bpy.types.Operator, ImportHelper):
         empty = is_empty(context.scene)
         for name in _SETTINGS:
             setattr(self, name, empty)
-        return self.invoke_popup(context)
+        if not self.filepath:
+            context.window_manager.fileselect_add(self)
+            return {"RUNNING_MODAL"}
+        # Not invoke_popup: it asks for a list of files, which an operator for one file does not have.
+        title = Path(self.filepath).name
+        return context.window_manager.invoke_props_dialog(self, width=380, title=title, confirm_text="Import")
 
     def _kept_points(self) -> int | None:
         return {"ALL": None, "THIN": self.most_points, "NONE": 0}[self.cloud]

@@ -119,29 +119,45 @@ def write_plate(camera: bpy.types.Object, scene4d: Scene4D, identity: str, first
     The half-size undistorted copy is shown where the scene has one, since undistorting in the viewport stutters. A
     clip that the artist gave another file keeps it. Returns a warning for the user, empty where all is well.
     """
+    clip, warning = _plate_clip(scene4d, identity, first_frame)
+    copy = _undistorted_clip(scene4d, identity, first_frame)
+    shown = copy or clip
+    if shown is None:
+        return f"{warning[:-1]}, so the camera has no background."
+    _show(camera.data, shown, identity, shown is clip and bool(np.any(scene4d.camera.distortion)))
+    return warning
+
+
+def _plate_clip(scene4d: Scene4D, identity: str, first_frame: int) -> tuple[bpy.types.MovieClip | None, str]:
+    """The clip of the plate; where there is none, None and a sentence that says why."""
     known = find_clip(identity, "plate")
     path, plate_is_cut = plate_file(scene4d)
     if known is not None and (is_chosen_by_artist(known) or (path is None and clip_exists(known))):
         clip, plate_is_cut = known, bool(known.get(_CUT_KEY, False))
     elif path is None:
-        return f"The video {scene4d.source.name} was not found, so the camera has no background."
+        return None, f"The video {scene4d.source.name} was not found."
     elif not can_read(path):
-        return f"Blender cannot read {path.name}, so the camera has no background."
+        return None, f"Blender cannot read {path.name}."
     else:
         clip = _load(path, known)
     mark(clip, identity, "plate")
     clip[_CUT_KEY] = plate_is_cut
     clip.frame_start = clip_start(scene4d, first_frame, plate_is_cut)
     write_lens_model(clip, scene4d.camera.intrinsics[0], scene4d.camera.distortion)
-    shown = clip
-    if scene4d.folder is not None and scene4d.undistorted is not None:
-        proxy = scene4d.folder / scene4d.undistorted
-        if proxy.is_file():
-            shown = _load(proxy, find_clip(identity, "undistorted"))
-            mark(shown, identity, "undistorted")
-            shown.frame_start = first_frame
-    _show(camera.data, shown, identity, shown is clip and bool(np.any(scene4d.camera.distortion)))
-    return ""
+    return clip, ""
+
+
+def _undistorted_clip(scene4d: Scene4D, identity: str, first_frame: int) -> bpy.types.MovieClip | None:
+    """The clip of the half-size undistorted copy, where the scene's folder has one."""
+    if scene4d.folder is None or scene4d.undistorted is None:
+        return None
+    path = scene4d.folder / scene4d.undistorted
+    if not path.is_file() or not can_read(path):
+        return None
+    clip = _load(path, find_clip(identity, "undistorted"))
+    mark(clip, identity, "undistorted")
+    clip.frame_start = first_frame
+    return clip
 
 
 def show_plate_file(root: bpy.types.Object, path: Path, is_cut: bool) -> None:

@@ -139,3 +139,38 @@ def test_a_row_of_the_list(bench: Bench):  # noqa: F811
     assert [(name, vars(given)) for name, given in notes.operators] == [
         ("select_scene", {"identity": part("root")["josh4d_scene"]})
     ]
+
+
+def dialog(bench, **values):  # noqa: F811
+    """The texts and properties of the import dialog."""
+    cls = sys.modules[f"{PACKAGE}.operators.import_scene"].JOSH4D_OT_import_scene
+    notes = SimpleNamespace(texts=[], operators=[], lists=[], properties=[])
+    layout = Layout(notes)
+    Layout.prop, prop = lambda _self, _owner, name, **_options: notes.properties.append(name), Layout.prop
+    fake = SimpleNamespace(
+        layout=layout, filepath=str(bench.scene / "scene.json"), people=True, camera=True, cloud="THIN",
+        most_points=2_000_000, frame_rate=False, **values,
+    )  # fmt: skip
+    fake._summary, fake._kept_points = (getattr(cls, name).__get__(fake) for name in ("_summary", "_kept_points"))
+    try:
+        cls.draw(fake, bpy.context)
+    finally:
+        Layout.prop = prop
+    return notes
+
+
+def test_the_import_dialog(bench: Bench):  # noqa: F811
+    notes = dialog(bench)
+    assert notes.texts[:2] == ["walk", "2 people, 960 x 540 px, 29.97 fps, 30 points"]
+    assert any(text.startswith("Adds about") for text in notes.texts)
+    assert any("The video runs at 29.97 fps" in text for text in notes.texts)
+    assert {"retime", "scale", "frame_rate", "frame_range", "resolution", "active_camera"} <= set(notes.properties)
+    bench.imported()
+    notes = dialog(bench)
+    assert "Already here: it is updated in place" in notes.texts
+    assert not {"retime", "scale"} & set(notes.properties)
+
+
+def test_the_import_dialog_of_what_is_no_scene(bench: Bench):  # noqa: F811
+    (bench.scene / "scene.json").write_text("[]")
+    assert dialog(bench).texts == []
