@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ..scene4d.body import default_body_path, load_body
 from ..scene4d.errors import UserError
 from ..scene4d.room import needed_bytes
-from ..scene4d.sequence import find_sequence, is_image
+from ..scene4d.source_identity import source_files, source_identity
 from .disk_space import check_room, is_no_room, no_room_error
 from .people_choice import keep_people, write_sightings
 from .presets import PRESETS, STAGES, choose_device, preset_problem
@@ -31,6 +31,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
         "engine/results.py",
         "scene4d/conventions.py",
         "scene4d/sequence.py",
+        "scene4d/source_identity.py",
     ),
     "people": ("engine/stages/people.py", "engine/detection"),
     "scene": ("engine/stages/scene.py", "engine/sfm", "engine/depth", "scene4d/camera.py", "scene4d/rotations.py"),
@@ -138,11 +139,7 @@ def describe(settings: Any) -> dict[str, Any]:
 
 
 def _source_identity(video: Path) -> str:
-    from .video.identity import source_identity
-
-    if video.is_dir():
-        return ""
-    return source_identity(find_sequence(video).paths if is_image(video) else [video])
+    return "" if video.is_dir() else source_identity(source_files(video))
 
 
 def _run_stages(settings: ReconstructSettings, work: WorkFolder, report: Reporter) -> Path:

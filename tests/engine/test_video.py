@@ -15,7 +15,6 @@ import barcode_clips
 from barcode_clips import COUNT, draw, irregular, write_clip
 
 from josh_blender.engine.stages.frames import FramesSettings, exact_rate, run_frames
-from josh_blender.engine.video.identity import PART, source_identity
 from josh_blender.engine.video.plate import write_plate, write_undistorted_proxy
 from josh_blender.engine.video.reader import open_frames, read_image
 from josh_blender.scene4d.errors import UserError
@@ -238,23 +237,6 @@ def test_exact_rates():
     assert exact_rate(12.5) == Fraction(25, 2)
     with pytest.raises(UserError):
         exact_rate(0)
-
-
-def test_identity_survives_a_move_and_notices_a_change(tmp_path):
-    path = tmp_path / "a"
-    data = bytearray(np.random.default_rng(0).integers(0, 256, 2 * PART + 1000, dtype=np.uint8).tobytes())
-    path.write_bytes(data)
-    before = source_identity([path])
-    moved = path.rename(tmp_path / "b")
-    assert source_identity([moved]) == before
-    for position in (0, PART - 1, len(data) - PART, len(data) - 1):
-        changed = data.copy()
-        changed[position] ^= 1
-        moved.write_bytes(changed)
-        assert source_identity([moved]) != before
-    halves = [tmp_path / "1", tmp_path / "2"]
-    halves[0].write_bytes(data[: PART + 5]), halves[1].write_bytes(data[PART + 5 :])
-    assert source_identity(halves) == before
 
 
 def test_linear_and_deep_pictures_become_srgb(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from synthetic_scene import synthetic_scene
 
@@ -31,6 +32,14 @@ def test_identity_survives_a_move_and_notices_a_change(tmp_path):
         assert not is_source(video(tmp_path / "b.mp4", bytes(changed)), identity)
     assert not is_source(video(tmp_path / "b.mp4", bytes(content) + b"1"), identity)
     assert not is_source(tmp_path / "absent.mp4", identity)
+
+
+def test_files_of_a_sequence_count_as_one(tmp_path):
+    data = np.random.default_rng(0).integers(0, 256, 2 * PART + 1000, dtype=np.uint8).tobytes()
+    whole = source_identity([video(tmp_path / "a", data)])
+    halves = [video(tmp_path / "1", data[: PART + 5]), video(tmp_path / "2", data[PART + 5 :])]
+    assert source_identity(halves) == whole
+    assert source_identity(halves[::-1]) != whole
 
 
 def test_a_video_is_found_by_name_before_others(tmp_path):

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...scene4d.errors import UserError
 from ...scene4d.sequence import ImageSequence, find_sequence, is_image
+from ...scene4d.source_identity import source_identity
 from ..results import FramesResult, VideoSource
-from ..video.identity import source_identity
 from ..video.plate import plate_reasons
 from ..video.reader import read_image
 from ..video.timeline import read_timeline
