@@ -142,6 +142,8 @@ def _plate_clip(scene4d: Scene4D, identity: str, first_frame: int) -> tuple[bpy.
         clip = _load(path, known)
     mark(clip, identity, "plate")
     clip[_CUT_KEY] = plate_is_cut
+    # Where the undistorted copy is shown nothing else uses this clip, and Blender saves only what is used.
+    clip.use_fake_user = True
     clip.frame_start = clip_start(scene4d, first_frame, plate_is_cut)
     write_lens_model(clip, scene4d.camera.intrinsics[0], scene4d.camera.distortion)
     return clip, ""

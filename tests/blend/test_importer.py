@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,6 +218,21 @@ def test_a_missing_video_is_no_failure(empty_file):
     report = import_scene(empty_file, scene4d)
     assert len(report.warnings) == 1 and "né.mp4" in report.warnings[0]
     assert len(part("camera").data.background_images) == 0
+
+
+def test_the_plate_is_saved_also_where_its_undistorted_copy_is_shown(empty_file, tmp_path):
+    scene4d = synthetic_scene(people=0, frame_count=3, points=0)
+    scene4d.source.kind, scene4d.source.absolute_path = "images", str(make_plate(tmp_path, 96, 54, count=3))
+    folder = write_scene(scene4d, tmp_path / "walk.scene4d")
+    shutil.copy(next(Path(scene4d.source.absolute_path).glob("*.png")), folder / "undistorted.png")
+    scene4d = read_scene(folder)
+    scene4d.undistorted = "undistorted.png"
+    import_scene(empty_file, scene4d)
+    shown = part("camera").data.background_images[0].clip
+    assert shown["josh4d_kind"] == "undistorted"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "walk.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "walk.blend"))
+    assert sorted(clip["josh4d_kind"] for clip in bpy.data.movieclips) == ["plate", "undistorted"]
 
 
 _READ_BACK = """
