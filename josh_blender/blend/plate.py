@@ -141,12 +141,16 @@ def _plate_clip(scene4d: Scene4D, identity: str, first_frame: int) -> tuple[bpy.
     else:
         clip = _load(path, known)
     mark(clip, identity, "plate")
-    clip[_CUT_KEY] = plate_is_cut
-    # Where the undistorted copy is shown nothing else uses this clip, and Blender saves only what is used.
-    clip.use_fake_user = True
+    _keep(clip, plate_is_cut)
     clip.frame_start = clip_start(scene4d, first_frame, plate_is_cut)
     write_lens_model(clip, scene4d.camera.intrinsics[0], scene4d.camera.distortion)
     return clip, ""
+
+
+def _keep(clip: bpy.types.MovieClip, is_cut: bool) -> None:
+    clip[_CUT_KEY] = is_cut
+    # Where the undistorted copy is shown nothing else uses this clip, and Blender saves only what is used.
+    clip.use_fake_user = True
 
 
 def _undistorted_clip(scene4d: Scene4D, identity: str, first_frame: int) -> bpy.types.MovieClip | None:
@@ -175,7 +179,7 @@ def show_plate_file(root: bpy.types.Object, path: Path, is_cut: bool) -> None:
         raise UserError("unreadable_video", f"Blender cannot read {path.name}.", "Choose another file.")
     clip = _load(path, find_clip(identity, "plate"))
     mark(clip, identity, "plate")
-    clip[_CUT_KEY] = is_cut
+    _keep(clip, is_cut)
     start = int(root.get("josh4d_start_frame", 1))
     clip.frame_start = start if is_cut else start - int(root.get("josh4d_first_frame", 0))
     if camera is not None and not len(camera.data.background_images):

@@ -80,6 +80,7 @@ def test_a_plate_that_was_never_there(shot):
     find_plate(root, moved / "plate_0004.png")
     assert clip_path(shot.clip).name == "plate_0002.png"
     assert part("camera").data.background_images[0].clip == shot.clip
+    assert shot.clip.use_fake_user, "Blender saves only what is used"
 
 
 def test_a_wrong_plate_is_refused_or_used_anyway(shot):
