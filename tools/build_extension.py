@@ -1,6 +1,7 @@
-"""Build and validate the extension's zip: ``python tools/build_extension.py [--output dist]``.
+"""Build and validate the extension's zip and its repository: ``python tools/build_extension.py [--output dist]``.
 
 Blender's own command is a plain Python file that travels with every Blender and bpy wheel; it needs no Blender to run.
+The zip is made by one Blender and validated by each that is there.
 """
 
 from __future__ import annotations
@@ -8,42 +9,68 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 _COMMAND = "scripts/addons_core/bl_pkg/cli/blender_ext.py"
 
 
-def find_blender_ext(root: Path = ROOT) -> Path | None:
-    """Blender's extension command in a bpy environment of the repository or in the running Python."""
-    places = [*sorted(root.glob(".venv-bpy*"), reverse=True), Path(sys.prefix)]
-    for place in places:
-        for found in sorted(place.glob(f"lib/python*/site-packages/bpy/*/{_COMMAND}")):
-            return found
-        for found in sorted(place.glob(f"Lib/site-packages/bpy/*/{_COMMAND}")):
-            return found
-    return None
+#: The date of every file in the zip, so that the same source gives the same bytes; the earliest a zip can hold.
+_DATE = (1980, 1, 1, 0, 0, 0)
+_MODE = 0o100644
+
+
+def blender_commands(root: Path = ROOT) -> list[Path]:
+    """Blender's extension command in the bpy environments here and in the running Python, oldest first."""
+    places = [*sorted(root.glob(".venv-bpy*")), Path(sys.prefix)]
+    found = [
+        command.resolve()
+        for place in places
+        for packages in ("lib/python*/site-packages", "Lib/site-packages")
+        for command in sorted(place.glob(f"{packages}/bpy/*/{_COMMAND}"))
+    ]
+    return list(dict.fromkeys(found))
 
 
 def build(output: Path, root: Path = ROOT) -> Path:
-    """Build the zip into a folder and validate it; returns its path.
+    """Build the zip into a folder, validate it and list it in the folder's ``index.json``; returns the zip's path.
 
     Raises:
         FileNotFoundError: no bpy environment.
         subprocess.CalledProcessError: Blender refuses the manifest or the archive.
     """
-    command = find_blender_ext(root)
-    if command is None:
+    commands = blender_commands(root)
+    if not commands:
         raise FileNotFoundError("no bpy environment was found; run `make` first")
     output.mkdir(parents=True, exist_ok=True)
     for stale in output.glob("josh4d-*.zip"):
         stale.unlink()
-    # Without -B the command would leave its bytecode in the bpy environment.
-    run = [sys.executable, "-B", str(command)]
-    subprocess.run([*run, "build", "--source-dir", str(root), "--output-dir", str(output)], check=True)
+    _run(commands[-1], "build", "--source-dir", str(root), "--output-dir", str(output))
     (archive,) = output.glob("josh4d-*.zip")
-    subprocess.run([*run, "validate", str(archive)], check=True)
+    make_reproducible(archive)
+    for command in commands:
+        _run(command, "validate", str(archive))
+    _run(commands[-1], "server-generate", "--repo-dir", str(output))
     return archive
+
+
+def _run(command: Path, *words: str) -> None:
+    # Without -B the command would leave its bytecode in the bpy environment.
+    subprocess.run([sys.executable, "-B", str(command), *words], check=True)
+
+
+def make_reproducible(archive: Path) -> None:
+    """Write a zip anew with its files in order, of one date and mode: its bytes then follow from its contents."""
+    partial = archive.with_name(archive.name + ".partial")
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as new:
+        for member in sorted(old.infolist(), key=lambda member: member.filename):
+            entry = zipfile.ZipInfo(member.filename, _DATE)
+            entry.compress_type = member.compress_type
+            entry.create_system = 3
+            entry.external_attr = _MODE << 16
+            new.writestr(entry, old.read(member), compresslevel=9)
+    partial.replace(archive)
 
 
 def main() -> int:
@@ -52,7 +79,8 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "dist")
     settings = parser.parse_args()
     try:
-        print(build(settings.output))
+        archive = build(settings.output.absolute())
+        print(f"{archive} ({archive.stat().st_size / 1e6:.2f} MB), {archive.parent / 'index.json'}")
     except FileNotFoundError as error:
         print(f"Cannot build the extension: {error}", file=sys.stderr)
         return 1
