@@ -200,7 +200,12 @@ class JOSH4D_OT_video_as_scene(bpy.types.Operator, ImportHelper):
     )
 
     def invoke(self, context, event):
-        return self.invoke_popup(context)
+        if not self.filepath:
+            context.window_manager.fileselect_add(self)
+            return {"RUNNING_MODAL"}
+        # Not invoke_popup: it asks for a list of files, which an operator for one file does not have.
+        title = Path(self.filepath).name
+        return context.window_manager.invoke_props_dialog(self, title=title, confirm_text="Choose")
 
     def execute(self, context):
         settings = settings_of(context.scene)

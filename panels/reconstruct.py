@@ -37,7 +37,7 @@ _REMEDY_BUTTONS = {
 }
 _PICTURE_SCALE = 4.0
 #: Mean width of a letter, and of what a box leaves free at its sides, px at scale 1.
-_LETTER, _MARGIN = 7.0, 40.0
+_LETTER, _MARGIN = 7.5, 40.0
 
 
 def _jobs(context: bpy.types.Context):

@@ -110,7 +110,7 @@ class Job:
         self._tree.close()
         self.running = False
         if self.cancelled:
-            self.error = Error("cancelled", "The reconstruction was cancelled.", "Start it again to continue it.")
+            self.error = Error("cancelled", "The job was cancelled.", "Start it again to continue it.")
         elif exit_code == 0 and self._done is not None:
             self.result = Path(self._done.scene)
         else:

@@ -184,7 +184,11 @@ class JobQueue:
         return next((entry for entry in self.entries if entry.id == number), None)
 
     def add(self, request: JobRequest) -> Entry:
-        """Queue a request; the next `tick` starts it when its turn has come."""
+        """Queue a request; the next `tick` starts it when its turn has come.
+
+        It takes the place of a failed or cancelled one about the same thing: what that said is out of date.
+        """
+        self.entries = [old for old in self.entries if not _replaces(request, old)]
         entry = Entry(next(self._numbers), request)
         self.entries.append(entry)
         self._on_change(entry)
@@ -263,3 +267,9 @@ class JobQueue:
     def _set(self, entry: Entry, state: State) -> None:
         entry.state = state
         self._on_change(entry)
+
+
+def _replaces(request: JobRequest, old: Entry) -> bool:
+    same = (old.request.kind, old.request.label) == (request.kind, request.label)
+    # One whose previews are still shown stays until they are taken away.
+    return same and old.state in ("failed", "cancelled") and not old.shown

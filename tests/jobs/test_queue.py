@@ -59,6 +59,19 @@ def test_jobs_run_in_turn_whatever_becomes_of_the_one_before(tmp_path: Path) -> 
     assert running == ["good", "bad", "last"]
 
 
+def test_a_new_job_takes_the_place_of_a_failed_one_about_the_same(tmp_path: Path) -> None:
+    queue = JobQueue()
+    failing = "say(type='error', kind='no_room', message='Full.', remedy='Free some.'); sys.exit(1)"
+    for label in ("one", "other"):
+        queue.add(request(failing, label))
+    good = queue.add(request("say(type='done', scene='a.scene4d')", "good"))
+    run(queue, lambda: not queue.busy)
+    again = queue.add(request(failing, "one"))
+    twice = queue.add(request(failing, "good"))
+    assert [entry.request.label for entry in queue.entries] == ["other", "good", "one", "good"]
+    assert queue.entries[1:] == [good, again, twice]
+
+
 def test_cancelled_job_is_continued_and_removed(tmp_path: Path) -> None:
     marker = tmp_path / "once"
     program = f"""

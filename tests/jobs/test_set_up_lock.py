@@ -140,6 +140,7 @@ def test_this_machine() -> None:
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "wrong_hash"),
         ("WARNING: Retrying: Failed to establish a new connection: [Errno 101] Network is unreachable", "no_network"),
         ("NameResolutionError: Temporary failure in name resolution", "no_network"),
+        ("WARNING: Retrying: SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "not_trusted"),
         ("ERROR: No matching distribution found for tiny (from versions: none)", "no_network"),
         ("ERROR: tiny is not a supported wheel on this platform.", "pip_failed"),
         ("", "pip_failed"),

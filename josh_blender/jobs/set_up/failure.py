@@ -19,6 +19,7 @@ _NO_NETWORK = re.compile(
     r"|from versions: none",
     re.IGNORECASE,
 )
+_NOT_TRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed", re.IGNORECASE)
 _WRONG_HASH = re.compile(r"DO NOT MATCH THE HASHES|Hash mismatch", re.IGNORECASE)
 
 
@@ -63,6 +64,13 @@ def explain_pip(output: str, what: str, folder: Path, log: Path) -> SetUpError:
             "wrong_hash",
             f"{what} is not the file that this version of the extension was tested with, so it was not installed.",
             "Press Set Up Engine again; if it happens again, the place that pip downloads from serves another file.",
+        )
+    if _NOT_TRUSTED.search(output):
+        return SetUpError(
+            "not_trusted",
+            f"{what} cannot be downloaded: the certificate of the place it comes from is not trusted on this computer.",
+            "Where a company's network puts its own certificate in between, set the variable PIP_CERT to that"
+            " certificate's file, start Blender again, and press Set Up Engine.",
         )
     if _NO_NETWORK.search(output):
         return no_network(what)

@@ -233,7 +233,7 @@ def _options_of(plan: SetUp, package: Package, send: Send) -> list[str]:
         return progress
     if not package.hashes:
         send(
-            Warn(f"{package.label} is compared with the checksum of the place it comes from, not with one of our own.")
+            Warn(f"{package.label} is compared with the checksum of the place it comes from, if it gives one.")
         )
     return [*progress, *(pip_options(index) if plan.wheels is None else [])]
 
