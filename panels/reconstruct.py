@@ -10,6 +10,7 @@ import bpy.utils.previews
 
 from ..josh_blender.jobs.queue import Entry
 from ..josh_blender.jobs.reconstruct_command import free_bytes, in_blender, output_folder, size_text, time_text
+from ..josh_blender.jobs.remedies import remedy_of
 from ..josh_blender.scene4d.room import needed_bytes
 
 #: What each stage does, in an artist's words.
@@ -26,14 +27,6 @@ _STAGE_LABELS = {
     "install": "Install",
     "models": "Models",
     "check": "Check",
-}
-#: The button that does what an error's remedy says.
-_REMEDY_BUTTONS = {
-    "engine_not_started": "josh4d.set_up_engine",
-    "missing_package": "josh4d.set_up_engine",
-    "bad_output": "josh4d.choose_output",
-    "no_room": "josh4d.choose_output",
-    "unknown_person": "josh4d.detect_people",
 }
 _PICTURE_SCALE = 4.0
 #: Mean width of a letter, and of what a box leaves free at its sides, px at scale 1.
@@ -141,9 +134,9 @@ def _draw_ended(box: bpy.types.UILayout, entry: Entry, width: float) -> None:
         row.operator("josh4d.continue_job", icon="PLAY").job = entry.id
     if entry.state == "failed":
         row.operator("josh4d.copy_error", text="Copy", icon="COPYDOWN").job = entry.id
-        remedy = _REMEDY_BUTTONS.get(entry.error.kind if entry.error is not None else "")
+        remedy = remedy_of(entry.error.kind if entry.error is not None else "", entry.request.kind == "set_up")
         if remedy is not None:
-            box.operator(remedy)
+            box.operator(remedy.operator, text=remedy.label)
     row.operator("josh4d.open_log", icon="TEXT").job = entry.id
 
 

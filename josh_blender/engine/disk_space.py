@@ -29,7 +29,7 @@ def check_room(folder: Path, needed: int = BASE_BYTES) -> None:
         )
 
 
-def is_no_room(error: BaseException, folder: Path) -> bool:
+def is_disk_full(error: BaseException, folder: Path) -> bool:
     """Whether an error comes from a full disk, also where a library hid its number."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
@@ -41,10 +41,10 @@ def is_no_room(error: BaseException, folder: Path) -> bool:
         return False
 
 
-def no_room_error(folder: Path) -> UserError:
+def disk_full_error(folder: Path) -> UserError:
     """The user's version of a write that failed for want of room."""
     return UserError(
-        "no_room",
+        "disk_full",
         f"The disk of “{folder}” is full.",
-        "Free some room and run the same command again: it continues after the last finished stage.",
+        "Free some room and start it again: it continues after the last finished stage.",
     )

@@ -11,7 +11,7 @@ from ..scene4d.body import default_body_path, load_body
 from ..scene4d.errors import UserError
 from ..scene4d.room import needed_bytes
 from ..scene4d.source_identity import source_files, source_identity
-from .disk_space import check_room, is_no_room, no_room_error
+from .disk_space import check_room, disk_full_error, is_disk_full
 from .people_choice import keep_people, write_sightings
 from .presets import PRESETS, STAGES, choose_device, preset_problem
 from .preview import people_preview, scene_preview, with_preview
@@ -85,8 +85,8 @@ def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
         if not settings.only_people:
             work.close()
     except Exception as error:
-        if is_no_room(error, settings.output):
-            raise no_room_error(settings.output) from error
+        if is_disk_full(error, settings.output):
+            raise disk_full_error(settings.output) from error
         raise
     report.done(result)
     return result

@@ -3,6 +3,7 @@
 ``python -m``-less script: ``python fake_stages.py COMMAND ...``. Environment variables direct it:
 ``FAKE_LOG`` a file that gets the name of every stage that runs; ``FAKE_KILL`` a stage in whose middle the process is
 killed; ``FAKE_FAIL`` ``STAGE:KIND`` a stage that fails: ``unexpected``, ``full``, ``memory``, ``user``, ``import``,
+``permission``, ``torch`` (out of memory as torch says it),
 ``fill`` (writes until the disk is full);
 ``FAKE_FRAMES`` makes the first stage up too.
 """
@@ -65,7 +66,9 @@ def enter(stage: str, folder: Path) -> None:
         raise {
             "unexpected": ValueError("operands could not be broadcast"),
             "full": OSError(errno.ENOSPC, "No space left on device"),
+            "permission": PermissionError(errno.EACCES, "Permission denied", "/there/arrays.npz"),
             "memory": MemoryError(),
+            "torch": RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"),
             "user": UserError("no_people", "Nobody is seen in the video.", "Choose a part with people."),
             "import": ModuleNotFoundError("No module named 'torch'", name="torch"),
         }[kind]

@@ -169,7 +169,9 @@ def test_a_failing_or_killed_run_loses_nothing_of_the_earlier_scene(studio: Stud
     [
         ("unexpected", ["Something unexpected", "ValueError", "broadcast", ".log"]),
         ("full", ["is full", "Free some room", "continues"]),
-        ("memory", ["not enough memory"]),
+        ("permission", ["arrays.npz", "cannot be read or written: Permission denied.", "choose another folder"]),
+        ("memory", ["not enough memory", "finished stages are kept"]),
+        ("torch", ["not enough memory", "finished stages are kept"]),
         ("user", ["Nobody is seen in the video. Choose a part with people."]),
         ("import", ["torch", "Set the engine's environment up again"]),
     ],
@@ -187,10 +189,18 @@ def test_a_failing_stage_is_one_sentence(studio: Studio, kind: str, words: list[
 
 
 def test_a_failure_for_programs_is_an_error_message(studio: Studio) -> None:
-    done = studio.run("--json", FAKE_FAIL="bodies:user")
-    last = json.loads(done.stdout.splitlines()[-1])
-    assert done.returncode == 1 and done.stderr == ""
-    assert (last["type"], last["kind"], last["remedy"]) == ("error", "no_people", "Choose a part with people.")
+    kinds = {
+        "user": "no_people",
+        "full": "disk_full",
+        "permission": "permission_denied",
+        "memory": "out_of_memory",
+        "unexpected": "unexpected",
+    }
+    for failure, kind in kinds.items():
+        done = studio.run("--json", FAKE_FAIL=f"bodies:{failure}")
+        last = json.loads(done.stdout.splitlines()[-1])
+        assert done.returncode == 1 and done.stderr == ""
+        assert (last["type"], last["kind"]) == ("error", kind) and last["remedy"]
     studio.video.unlink()
     done = studio.run("--json")
     assert json.loads(done.stdout)["kind"] == "missing_video" and done.stderr == ""

@@ -13,7 +13,7 @@ from ... import __version__
 from ...jobs.protocol import Error
 from ...scene4d.errors import UserError
 from ..console import Console
-from ..presets import missing_package_error
+from ..system_failures import explain_system_failure
 
 _COMMANDS = ("reconstruct", "inspect", "evaluate", "blend", "doctor")
 _INTERRUPTED = 130
@@ -63,13 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: Exception, console: Console) -> Error:
-    if isinstance(error, ImportError):
-        missing = missing_package_error(error)
-        return Error(missing.kind, missing.message, missing.remedy)
-    where = f"The log is {console.log}." if console.log else ""
-    if isinstance(error, MemoryError):
-        return Error(
-            "no_memory", "There is not enough memory.", f"Close other programs, or use a shorter range. {where}"
-        )
+    known = explain_system_failure(error)
+    if known is not None:
+        return Error(known.kind, known.message, known.remedy)
+    where = f"The log is {console.log}." if console.log else "Please report it with the lines above."
     text = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
     return Error("unexpected", f"Something unexpected went wrong: {text.rstrip('.')}.", where)
