@@ -6,8 +6,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from josh_blender.engine.video.identity import source_identity
 from josh_blender.scene4d.body import load_default_body
+from josh_blender.scene4d.source_identity import source_identity
 
 from .sequence import encode, prepare, render_frames
 from .shots import SHOTS, compose

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from josh_blender.scene4d.camera import rigid
 from josh_blender.scene4d.rotations import matrix_from_axis_angle
 
-from .curves import gaussian_smooth
+from .curves import ease, gaussian_smooth
 
 Array = NDArray[Any]
 
@@ -32,12 +32,17 @@ class CameraSettings:
     kind: "handheld" moves through ``positions`` (P,3) at even times; "orbit" turns by ``sweep_degrees`` about the
     target at its first distance; "tripod" stands at the first position and keeps its direction; "pan" stands there
     and turns. ``aim``: the camera looks at this share of the way to the people's centre, smoothed over ``aim_seconds``;
-    ``aim_offset`` is added to that centre. ``focal`` is in units of the picture's width.
+    ``aim_offset`` is added to that centre. ``focal`` is in units of the picture's width; with ``focal_end`` the lens
+    zooms there between the shares ``zoom`` of the shot. ``rounding`` smooths the corners of a handheld path, as a share
+    of the shot; paths that end where they start keep going round.
     """
 
     kind: str = "handheld"
     positions: tuple[tuple[float, float, float], ...] = ((0.0, 0.0, 1.6), (1.2, 0.2, 1.6), (2.6, 1.0, 1.6))
     focal: float = 0.9
+    focal_end: float | None = None
+    zoom: tuple[float, float] = (0.25, 0.75)
+    rounding: float = 0.15
     shake: Shake | None = Shake()
     aim_seconds: float = 0.8
     aim_offset: tuple[float, float, float] = (0.0, 0.0, -0.1)
@@ -53,10 +58,14 @@ def look_at(position: ArrayLike, target: ArrayLike) -> Array:
     return np.stack([right, np.cross(forward, right), forward], axis=-1)
 
 
-def intrinsics(settings: CameraSettings, width: int, height: int) -> Array:
-    """fx fy cx cy (4,) in px."""
-    focal = settings.focal * width
-    return np.array([focal, focal, width / 2, height / 2])
+def intrinsics(settings: CameraSettings, width: int, height: int, frames: int) -> Array:
+    """fx fy cx cy (F, 4) in px. A zoom changes the logarithm of the focal length smoothly."""
+    focal = np.full(frames, settings.focal)
+    if settings.focal_end is not None:
+        share = ease(np.linspace(0, 1, frames), *settings.zoom)
+        focal = settings.focal * (settings.focal_end / settings.focal) ** share
+    focal = focal * width
+    return np.stack([focal, focal, np.full(frames, width / 2), np.full(frames, height / 2)], axis=-1)
 
 
 def camera_path(settings: CameraSettings, people: ArrayLike, fps: float, seed: int) -> Array:
@@ -72,7 +81,11 @@ def camera_path(settings: CameraSettings, people: ArrayLike, fps: float, seed: i
     if settings.kind == "handheld":
         at = np.linspace(0, len(waypoints) - 1, frames)
         straight = np.stack([np.interp(at, np.arange(len(waypoints)), waypoints[:, k]) for k in range(3)], -1)
-        position = gaussian_smooth(straight, 0.15 * frames)
+        if settings.positions[0] == settings.positions[-1]:
+            tripled = np.concatenate([straight[:-1], straight[:-1], straight])
+            position = gaussian_smooth(tripled, settings.rounding * frames)[frames - 1 : 2 * frames - 1]
+        else:
+            position = gaussian_smooth(straight, settings.rounding * frames)
     elif settings.kind == "orbit":
         target = np.broadcast_to(centre.mean(axis=0), centre.shape)
         arm = waypoints[0] - target[0]

@@ -41,3 +41,9 @@ def lower_envelope(values: ArrayLike, radius: int, sigma: float) -> Array:
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     padded = np.concatenate([np.full(radius, lowest[0]), lowest, np.full(radius, lowest[-1])])
     return np.convolve(padded, kernel / kernel.sum(), "valid")
+
+
+def ease(times: Array, start: float, end: float) -> Array:
+    """0 before ``start``, 1 after ``end``, without a jump of the acceleration between (T,)."""
+    u = np.clip((times - start) / (end - start), 0.0, 1.0)
+    return u**3 * (10 - 15 * u + 6 * u * u)

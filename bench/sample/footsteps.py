@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ Surface = Callable[[Array], Array]
 LEFT, RIGHT = 0, 1
 #: How far a sole reaches behind, before and beside the ankle, in metres with a margin.
 _SOLE_BACK, _SOLE_FRONT, _SOLE_SIDE = 0.09, 0.23, 0.07
+_GRAVITY = 9.81
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Footstep:
     """A foot on the ground: ``ankle`` (x, y) and the sole's height in metres, heading in radians from +X, seconds.
 
     The heel strikes with the toes up by ``strike`` radians at ``touchdown``; the heel rises from ``heel_off`` on and
-    the toes leave at ``toe_off`` with the foot pitched by ``push``.
+    the toes leave at ``toe_off`` with the foot pitched by ``push``. In the swing that follows the ankle rises by
+    ``lift`` metres or more and the foot pitches by ``kick`` radians more, toes down.
     """
 
     side: int
@@ -36,6 +38,24 @@ class Footstep:
     toe_off: float
     strike: float = 0.0
     push: float = 0.0
+    lift: float = 0.0
+    kick: float = 0.0
+
+
+@dataclass(frozen=True)
+class Gait:
+    """When feet leave, in steps: ``overlap`` after the other came down (negative: flight), the heel ``heel_off``
+    earlier. Angles in degrees; ``lift`` in metres as in `Footstep`."""
+
+    overlap: float = 0.24
+    heel_off: float = 0.58
+    strike: float = 17.0
+    lift: float = 0.0
+    kick: float = 0.0
+
+
+#: Running lands on the flat foot and is in the air for a third of each step.
+RUN = Gait(overlap=-0.34, heel_off=0.42, strike=0.0, lift=0.20, kick=35.0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +63,8 @@ class WalkSettings:
     """Walking along ``path`` (P points, metres), rounded with ``corner`` metres, at ``speed`` m/s.
 
     ``start`` is the time of the first footfall in s; the person stands before it and after the last. ``width`` is the
-    distance between the lines of the two ankles; ``step`` the length of a step in metres.
+    distance between the lines of the two ankles; ``step`` the length of a step in metres. With ``from_standing`` the
+    first step is made to be seen; without, the walk begins out of sight and its first two feet just lie there.
     """
 
     path: tuple[tuple[float, float], ...]
@@ -54,6 +75,8 @@ class WalkSettings:
     toe_out: float = 0.10
     corner: float = 0.35
     first: int = LEFT
+    gait: Gait = Gait()
+    from_standing: bool = False
 
 
 def smooth_path(points: ArrayLike, corner: float, spacing: float = 0.01) -> tuple[Array, Array, Array]:
@@ -92,7 +115,7 @@ def walk(settings: WalkSettings, surface: Surface) -> list[Footstep]:
         ValueError: no level ground within reach of a step.
     """
     length, points, heading = smooth_path(settings.path, settings.corner)
-    period = settings.step / settings.speed
+    period, gait = settings.step / settings.speed, settings.gait
 
     def place(s: float, side: int) -> tuple[Array, float]:
         at = np.array([np.interp(s, length, points[:, k]) for k in range(2)])
@@ -125,11 +148,12 @@ def walk(settings: WalkSettings, surface: Surface) -> list[Footstep]:
         stays = number >= len(spots) - 2
         index = number - 2
         touchdown = settings.start + index * period if index >= 0 else -np.inf
-        # A foot leaves after the next has come down and taken the weight; the second of the two first feet waits.
-        leaves = settings.start + (index + 1.24 if index >= 0 else -0.76 + 1.0 * (number == 1)) * period
+        # A foot leaves after the next has come down and taken the weight; the first to step has left before that.
+        waits = number == (0 if settings.from_standing else 1)
+        leaves = settings.start + (index + 1.0 + gait.overlap if index >= 0 else gait.overlap - (not waits)) * period
         climb = height - float(surface(place(spots[number - 1][1], spots[number - 1][0])[0])) if number else 0.0
         reach = s - spots[number - 1][1] if number > 1 else 0.0
-        strike = np.radians(17.0) * np.clip(reach / 0.65, 0, 1.2) * (0.25 if abs(climb) > 0.02 else 1.0)
+        strike = np.radians(gait.strike) * np.clip(reach / 0.65, 0, 1.2) * (0.25 if abs(climb) > 0.02 else 1.0)
         ahead = spots[min(number + 1, len(spots) - 1)][1] - s
         push = np.radians(12.0 + 24.0 * np.clip(ahead / 0.65, 0, 1.2))
         planned.append(
@@ -139,10 +163,12 @@ def walk(settings: WalkSettings, surface: Surface) -> list[Footstep]:
                 height=height,
                 yaw=yaw,
                 touchdown=touchdown,
-                heel_off=np.inf if stays else leaves - 0.58 * period,
+                heel_off=np.inf if stays else leaves - gait.heel_off * period,
                 toe_off=np.inf if stays else leaves,
                 strike=float(strike) if index >= 0 else 0.0,
                 push=float(push),
+                lift=gait.lift,
+                kick=float(np.radians(gait.kick)),
             )
         )
     return planned
@@ -183,3 +209,47 @@ def turn_in_place(
                 )
             )  # fmt: skip
     return steps
+
+
+def jump(
+    position: tuple[float, float], yaw: float, distance: float, take_off: float, flight: float, surface: Surface
+) -> list[Footstep]:
+    """From standing, both feet leave at ``take_off`` s and land ``flight`` s later, ``distance`` metres ahead.
+
+    The feet rise as high as a body in free fall does in that time: g flight^2 / 8.
+    """
+    ahead = np.array([np.cos(yaw), np.sin(yaw)])
+    landing = np.asarray(position) + distance * ahead
+    before = stand(position, yaw, surface)
+    after = stand((float(landing[0]), float(landing[1])), yaw, surface)
+    rise = _GRAVITY * flight**2 / 8
+    return [
+        *(
+            replace(foot, heel_off=take_off - 0.16, toe_off=take_off, push=np.radians(38.0), lift=rise)
+            for foot in before
+        ),
+        *(replace(foot, touchdown=take_off + flight) for foot in after),
+    ]
+
+
+def join(first: list[Footstep], second: list[Footstep]) -> list[Footstep]:
+    """One plan after another; the feet stay where the first plan left them until the second one lifts them.
+
+    Raises:
+        ValueError: the second plan starts elsewhere or too early.
+    """
+    result = list(first)
+    for side in (LEFT, RIGHT):
+        last = max(index for index, step in enumerate(result) if step.side == side)
+        begin, *rest = (step for step in second if step.side == side)
+        # Headings that differ by whole turns are the same; nobody turns round because of it.
+        turns = 2 * np.pi * round((result[last].yaw - begin.yaw) / (2 * np.pi))
+        gap = float(np.hypot(begin.ankle[0] - result[last].ankle[0], begin.ankle[1] - result[last].ankle[1]))
+        if gap > 0.08 or begin.heel_off < result[last].touchdown:
+            raise ValueError(f"a plan of footsteps starts {gap:.2f} m or {begin.heel_off:.2f} s away from its place")
+        result[last] = replace(
+            result[last], heel_off=begin.heel_off, toe_off=begin.toe_off, push=begin.push, lift=begin.lift,
+            kick=begin.kick,
+        )  # fmt: skip
+        result += [replace(step, yaw=step.yaw + turns) for step in rest]
+    return result

@@ -87,13 +87,12 @@ def _add_light(shot: np.lib.npyio.NpzFile) -> None:
 
 def _add_camera(shot: np.lib.npyio.NpzFile, width: int, height: int) -> bpy.types.Object:
     data = bpy.data.cameras.new("camera")
-    fx, fy, cx, cy = shot["intrinsics"]
-    if not np.isclose(fx, fy):
+    fx, fy, cx, cy = shot["intrinsics"].T
+    if not np.allclose(fx, fy):
         raise ValueError("pixels must be square")
     side = max(width, height)
     data.sensor_fit, data.sensor_width, data.clip_start = "AUTO", 36.0, 0.05
-    data.lens = fx * 36.0 / side
-    data.shift_x, data.shift_y = (width / 2 - cx) / side, (cy - height / 2) / side
+    data.shift_x, data.shift_y = (width / 2 - cx[0]) / side, (cy[0] - height / 2) / side
     camera = bpy.data.objects.new("camera", data)
     bpy.context.scene.collection.objects.link(camera)
     bpy.context.scene.camera = camera
@@ -146,6 +145,7 @@ def render(work: Path, engine: str, samples: int, only: list[int] | None = None)
             mesh.vertices.foreach_set("co", track[frame].astype(np.float32).ravel())
             mesh.update()
         camera.matrix_world = Matrix(poses[frame].tolist())
+        camera.data.lens = float(shot["intrinsics"][frame, 0]) * 36.0 / max(width, height)
         partial = folder / f"partial_{frame:06d}.png"
         scene.render.filepath = str(partial)
         bpy.ops.render.render(write_still=True)

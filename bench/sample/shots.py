@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,53 +12,80 @@ from numpy.typing import NDArray
 from josh_blender.scene4d.body import BodyModel
 
 from .camera_path import CameraSettings, Shake, camera_path, intrinsics
-from .footsteps import RIGHT, Footstep, WalkSettings, stand, turn_in_place, walk
-from .motion import Motion, Style, animate, betas_of_height
+from .footsteps import RIGHT, Footstep, WalkSettings, join, jump, stand, turn_in_place, walk
+from .motion import LOCK, Motion, Style, animate, betas_of_height
 from .place import CourtyardSettings, Place, courtyard
+from .posture import Posture
+from .yard import YardSettings, yard
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class StandSettings:
-    """Standing at ``position`` facing ``yaw`` (radians from +X), turning through ``turns`` from ``start`` s on."""
+    """Standing at ``position`` facing ``yaw`` (radians from +X), turning through ``turns`` from ``start`` s on, a step
+    every ``period`` s."""
 
     position: tuple[float, float]
     yaw: float = 0.0
     turns: tuple[float, ...] = ()
     start: float = 0.5
+    period: float = 0.6
+
+
+@dataclass(frozen=True)
+class JumpSettings:
+    """A jump from standing at ``position``, facing ``yaw``, over ``distance`` metres; ``flight`` s in the air."""
+
+    position: tuple[float, float]
+    yaw: float
+    distance: float
+    take_off: float
+    flight: float
+
+
+Action = WalkSettings | StandSettings | JumpSettings
 
 
 @dataclass(frozen=True)
 class PersonSettings:
-    """One person: height in metres, the other betas, what they do, and the clothes (a name of `clothes.OUTFITS`)."""
+    """One person: height in metres, the other betas, what the feet do, in order, what the rest of the body does
+    besides, and the clothes (a name of `clothes.OUTFITS`)."""
 
     height: float
-    action: WalkSettings | StandSettings
+    action: Action | tuple[Action, ...]
     shape: tuple[float, ...] = ()
     style: Style = field(default_factory=Style)
     outfit: str = "blue"
+    posture: Posture = field(default_factory=Posture)
 
 
 @dataclass(frozen=True)
 class Shot:
-    """Everything that a rendered sequence depends on."""
+    """Everything that a rendered sequence depends on.
+
+    ``frames`` frames are taken from frame ``first`` on of a timeline of ``timeline`` frames (as many by default): a
+    part of a shot shows the same movement as the whole. ``lock`` in metres says when a foot touches (`motion`).
+    """
 
     name: str
     people: tuple[PersonSettings, ...]
     camera: CameraSettings
     camera_kind: str = "moving"
-    place: CourtyardSettings = field(default_factory=CourtyardSettings)
+    place: CourtyardSettings | YardSettings = field(default_factory=CourtyardSettings)
     frames: int = 120
     fps: int = 30
     width: int = 960
     height: int = 540
     seed: int = 1
+    first: int = 0
+    timeline: int | None = None
+    lock: float = LOCK
 
 
 @dataclass(frozen=True)
 class Composition:
-    """A shot in numbers, in the axes of its place: world_from_camera (F,4,4), intrinsics (4,), one motion a person."""
+    """A shot in numbers, in the axes of its place: world_from_camera (F,4,4), intrinsics (F,4), one motion a person."""
 
     place: Place
     people: list[Motion]
@@ -65,18 +93,26 @@ class Composition:
     intrinsics: Array
 
 
-def _footsteps(action: WalkSettings | StandSettings, place: Place) -> list[Footstep]:
+def _footsteps(action: Action | tuple[Action, ...], place: Place) -> list[Footstep]:
+    if isinstance(action, tuple):
+        return reduce(join, (_footsteps(part, place) for part in action))
     if isinstance(action, WalkSettings):
         return walk(action, place.height)
+    if isinstance(action, JumpSettings):
+        return jump(action.position, action.yaw, action.distance, action.take_off, action.flight, place.height)
     if action.turns:
-        return turn_in_place(action.position, (action.yaw, *action.turns), action.start, place.height)
+        return turn_in_place(action.position, (action.yaw, *action.turns), action.start, place.height, action.period)
     return stand(action.position, action.yaw, place.height)
 
 
 def compose(shot: Shot, body: BodyModel) -> Composition:
-    """The numbers of a shot; the same shot always gives the same numbers."""
-    place = courtyard(shot.place)
-    times = np.arange(shot.frames) / shot.fps
+    """The numbers of a shot; the same shot always gives the same numbers.
+
+    Raises:
+        ValueError: the people cannot do what is asked of them.
+    """
+    place = courtyard(shot.place) if isinstance(shot.place, CourtyardSettings) else yard(shot.place)
+    times = np.arange(shot.timeline or shot.frames) / shot.fps
     people = [
         animate(
             body,
@@ -86,12 +122,23 @@ def compose(shot: Shot, body: BodyModel) -> Composition:
             times,
             person.style,
             shot.seed + number,
+            person.posture,
+            shot.lock,
         )
         for number, person in enumerate(shot.people)
     ]
     centre = np.mean([motion.joints[:, 0] for motion in people], axis=0)
     camera = camera_path(shot.camera, centre, shot.fps, shot.seed)
-    return Composition(place, people, camera, intrinsics(shot.camera, shot.width, shot.height))
+    lens = intrinsics(shot.camera, shot.width, shot.height, len(times))
+    seen = slice(shot.first, shot.first + shot.frames)
+    return Composition(place, [_part(motion, seen) for motion in people], camera[seen], lens[seen])
+
+
+def _part(motion: Motion, frames: slice) -> Motion:
+    return replace(
+        motion, poses=motion.poses[frames], trans=motion.trans[frames], contact=motion.contact[frames],
+        joints=motion.joints[frames],
+    )  # fmt: skip
 
 
 _MAIN = PersonSettings(

@@ -96,6 +96,7 @@ def people_mask(
 
 
 def _resized(composition: Composition, shot: Shot, size: tuple[int, int]) -> Array:
+    """Intrinsics (F, 4) of pictures of another size."""
     return scale_intrinsics(composition.intrinsics, size[0] / shot.width, size[1] / shot.height)
 
 
@@ -109,10 +110,10 @@ def _cloud(shot: Shot, composition: Composition, keyframes: Array, settings: Tru
     for number, frame in enumerate(keyframes):
         camera = composition.world_from_camera[frame]
         pixels = _all_pixels(*size)
-        distance, index, where = _place_hits(composition.place, camera, intrinsics, pixels)
+        distance, index, where = _place_hits(composition.place, camera, intrinsics[frame], pixels)
         hits = np.flatnonzero(np.isfinite(distance))
         hits = rng.choice(hits, min(share, len(hits)), replace=False)
-        rays = unproject(pixels[hits], intrinsics)
+        rays = unproject(pixels[hits], intrinsics[frame])
         positions.append(transform(camera, rays * distance[hits, None]))
         colors.append(composition.place.colors(index[hits], where[hits]))
         origins.append(np.full(len(hits), number))
@@ -157,7 +158,7 @@ def truth_scene(
         frame=frames,
         time=frames / shot.fps,
         world_from_camera=world_from_place(composition) @ composition.world_from_camera,
-        intrinsics=np.broadcast_to(composition.intrinsics, (shot.frames, 4)).copy(),
+        intrinsics=composition.intrinsics,
         distortion=np.zeros(5),
         keyframe=keyframes,
     )
@@ -173,26 +174,31 @@ def truth_scene(
     )
 
 
+def source_of(shot: Shot, name: str = "", identity: str = "") -> Source:
+    """The video of a shot beside its truth; without a name, one that is never read."""
+    rate = Fraction(shot.fps)
+    return Source(
+        name=name, path=f"../{name}", absolute_path="", identity=identity, width=shot.width, height=shot.height,
+        fps_num=rate.numerator, fps_den=rate.denominator, frame_count=shot.frames,
+    )  # fmt: skip
+
+
 def write_truth(
     shot: Shot, composition: Composition, body: BodyModel, video: Path, identity: str, folder: Path,
     settings: TruthSettings | None = None,
 ) -> Path:  # fmt: skip
     """Write the truth of a shot beside its video; returns the folder."""
     settings = settings or TruthSettings()
-    rate = Fraction(shot.fps)
-    source = Source(
-        name=video.name, path=f"../{video.name}", absolute_path="", identity=identity, width=shot.width,
-        height=shot.height, fps_num=rate.numerator, fps_den=rate.denominator, frame_count=shot.frames,
-    )  # fmt: skip
-    scene = truth_scene(shot, composition, body, source, settings)
+    scene = truth_scene(shot, composition, body, source_of(shot, video.name, identity), settings)
 
     def fill(partial: Path) -> None:
         intrinsics = _resized(composition, shot, settings.depth_size)
         for frame in scene.camera.keyframe:
-            depth = depth_map(composition, body, int(frame), intrinsics, settings.depth_size)
-            write_depth(partial, int(frame), DepthMap(depth, (depth > 0).astype(np.float16), intrinsics))
+            lens = intrinsics[frame]
+            depth = depth_map(composition, body, int(frame), lens, settings.depth_size)
+            write_depth(partial, int(frame), DepthMap(depth, (depth > 0).astype(np.float16), lens))
         intrinsics = _resized(composition, shot, settings.mask_size)
         for frame in range(shot.frames):
-            write_mask(partial, frame, people_mask(composition, body, frame, intrinsics, settings.mask_size))
+            write_mask(partial, frame, people_mask(composition, body, frame, intrinsics[frame], settings.mask_size))
 
     return write_scene(scene, folder, fill)

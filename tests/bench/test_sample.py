@@ -106,7 +106,7 @@ def test_camera_keeps_the_people_in_frame(body, name):
     for motion in made.people[:2]:
         joints = transform(camera_from_world, motion.joints)
         assert (joints[..., 2] > 1).all()
-        pixels = project(joints, made.intrinsics)
+        pixels = project(joints, made.intrinsics[:, None])
         inside = ((pixels > 0) & (pixels < [shot.width, shot.height])).all(axis=(1, 2))
         assert inside.mean() > 0.9
 
@@ -130,8 +130,8 @@ def test_same_seed_same_numbers_and_other_seed_other_camera(body, composition):
 def test_depth_of_the_ground_is_the_closed_form(composition):
     ground = Place([quad((-50, -50, 0), (100, 0, 0), (0, 100, 0), "paving", walkable=True)])
     camera = composition.world_from_camera[0]
-    depth = place_depth(ground, camera, composition.intrinsics, SHOT.width, SHOT.height)
-    fx, fy, cx, cy = composition.intrinsics
+    depth = place_depth(ground, camera, composition.intrinsics[0], SHOT.width, SHOT.height)
+    fx, fy, cx, cy = composition.intrinsics[0]
     for row, column in ((530, 5), (400, 480), (300, 900)):
         ray = camera[:3, :3] @ [(column + 0.5 - cx) / fx, (row + 0.5 - cy) / fy, 1.0]
         assert depth[row, column] == pytest.approx(-camera[2, 3] / ray[2], rel=1e-9)
@@ -191,7 +191,7 @@ def test_rendered_people_lie_on_the_mask_of_the_truth(tmp_path, body):
     prepare(shot, made, body, tmp_path)
     render_frames(tmp_path, BLENDER, "workbench")
     picture = cv2.imread(str(tmp_path / "frames" / "000000.png")).astype(float)
-    mask = people_mask(made, body, 0, made.intrinsics, (480, 270))
+    mask = people_mask(made, body, 0, made.intrinsics[0], (480, 270))
     blue, green, red = picture[..., 0], picture[..., 1], picture[..., 2]
     # Person 2 wears the only saturated red, person 1 the only saturated blue, in this part of the picture.
     shirt = (red > 1.8 * green + 30) & (red > 1.8 * blue + 30)
