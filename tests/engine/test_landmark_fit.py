@@ -16,6 +16,7 @@ from josh_blender.engine.fit.settings import FitSettings
 from josh_blender.engine.fit.track import Fitter
 from josh_blender.engine.results import PersonFit
 from josh_blender.engine.solver import so3
+from josh_blender.engine.solver.self_collision import body_volume, overlap_of
 from josh_blender.scene4d.body import BodyModel, load_default_body
 from josh_blender.scene4d.conventions import JOINT_NAMES
 from josh_blender.scene4d.rotations import axis_angle_from_matrix, matrix_from_axis_angle
@@ -126,7 +127,14 @@ def test_the_equations_hold_the_slope_of_the_cost() -> None:
     seen = fitter._observe(walk.people.tracks[0], walk.scene, walk.frames.time, HEIGHT)
     state = fitter._start(walk.people.tracks[0], seen)
     # Almost no smoothness: its Jacobian neglects how the axes of neighbouring frames differ.
-    problem = Problem(fitter.points, fitter.height, seen, FitSettings(turns=1e9, image=0.01))
+    volume = body_volume(MODEL, state.betas.numpy())
+    problem = Problem(fitter.points, fitter.height, seen, FitSettings(turns=1e9, image=0.01), volume)
+    # Arms a little inside the flanks, so that the overlap has a slope as well.
+    arms = torch.zeros(len(state.trans), 75, dtype=torch.float64)
+    for joint, degrees in (("left_shoulder", -30.0), ("right_shoulder", 30.0)):
+        arms[:, 3 + 3 * JOINT_NAMES.index(joint) + 2] = np.radians(degrees)
+    state = moved(state, arms, torch.zeros(len(state.betas) + 1, dtype=torch.float64))
+    assert float(overlap_of(volume, state.rotation, state.trans, state.betas).max()) > 0.0
     system, _ = problem.build(state)
     rng = np.random.default_rng(2)
     for _ in range(4):
@@ -160,6 +168,21 @@ def test_hinges_bend_the_way_of_the_body() -> None:
             assert forward * shift[2] > 0.05
             assert (poses >= priors.LEAST_ANGLE).all()
             assert (poses <= priors.GREATEST_ANGLE).all()
+
+
+def test_usual_legs_hang_down_from_the_hips() -> None:
+    """However far apart the legs of a body are at rest, its usual sideways angle puts ankles below hips."""
+    rest = MODEL.joints(np.zeros(10))
+    for apart in (0.0, 0.1):
+        joints = rest.copy()
+        poses = np.zeros((24, 3))
+        for side, sign in (("left", 1.0), ("right", -1.0)):
+            hip, ankle = JOINT_NAMES.index(f"{side}_hip"), JOINT_NAMES.index(f"{side}_ankle")
+            joints[ankle, 0] += sign * apart
+            poses[hip, 2] = priors.usual_angles(joints)[hip, 2]
+            leg = joints[ankle] - joints[hip]
+            turn = matrix_from_axis_angle(poses[hip])
+            assert_allclose((turn @ leg)[0], 0.0, atol=1e-9)
 
 
 def test_swing_turns_directions_into_each_other() -> None:

@@ -20,6 +20,7 @@ from josh_blender.engine.solver.state import State, retract
 from josh_blender.engine.solver.surfaces import DepthCloud
 from josh_blender.engine.stages import joint
 from josh_blender.scene4d.body import load_default_body
+from josh_blender.scene4d.conventions import JOINT_NAMES
 
 SETTINGS = SolverSettings(points=60)
 
@@ -128,9 +129,15 @@ def test_jacobian_of_correspondences(small: tuple[Problem, State]) -> None:
 def test_gradient_of_the_whole_cost(small: tuple[Problem, State]) -> None:
     """Along the border and the bodies, J'Wr is half the slope of the robust cost (points held)."""
     problem, state = small
+    arms = torch.zeros(len(problem.people[0].index), BODY_SIZE, dtype=torch.float64)
+    for name, degrees in (("left_shoulder", -30.0), ("right_shoulder", 30.0)):
+        arms[:, 3 + 3 * JOINT_NAMES.index(name) + 2] = np.radians(degrees)
+    still = torch.zeros(problem.layout.size, dtype=torch.float64)
+    state = retract(state, problem.layout, still, [arms], torch.zeros_like(state.points))
     terms = levenberg.Terms(SETTINGS, problem.image_long_side)
     held = replace(problem, observations=build.observations(make_walk(seconds=0.4, moving=False).scene, 0)[0])
     system = levenberg.assemble(held, terms, state)
+    assert levenberg.evaluate(held, terms, state)["self_collision"] > 0.0
     torch.manual_seed(3)
     border = torch.randn(problem.layout.size, dtype=torch.float64)
     # Turns of the camera enter the smoothness of turns only in its value (documented there).
@@ -201,6 +208,28 @@ def test_every_accepted_step_lowers_the_cost(small: tuple[Problem, State]) -> No
     assert len(totals) >= 3
     assert all(after < before for before, after in pairwise(totals))
     assert totals[-1] < 0.1 * totals[0]
+
+
+def test_held_cameras_stay_and_people_still_move(small: tuple[Problem, State]) -> None:
+    """The rough round leaves cameras, lens and scene points exactly where they are, and solves for all else."""
+    problem, state = small
+    held = build.with_held_cameras(problem)
+    after = levenberg.minimize(held, SETTINGS, state, 3, levenberg.Report())
+    assert torch.equal(after.cameras.centre, state.cameras.centre)
+    assert torch.allclose(after.cameras.rotation, state.cameras.rotation, atol=1e-12)
+    assert torch.equal(after.cameras.log_focal, state.cameras.log_focal)
+    assert torch.equal(after.points, state.points)
+    assert float((after.bodies[0].trans - state.bodies[0].trans).abs().max()) > 1e-3
+    assert float(after.cameras.log_scale) != float(state.cameras.log_scale)
+    assert int(problem.free.sum()) > int(held.free.sum())
+
+
+def test_bursts_of_the_pelvis_are_no_outliers_but_jumps_are() -> None:
+    """Standing feet pull a pelvis forward by up to 16 m/s^2 on a frame; a track that jumps to somebody else does more."""
+    kernel, sigma = levenberg.Terms(SETTINGS, 512.0).root.kernel, SETTINGS.acceleration
+    burst, jump = (torch.tensor((value / sigma) ** 2) for value in (16.0, 120.0))
+    assert float(kernel.weight(burst)) > 0.6
+    assert float(kernel.weight(jump)) < 0.1
 
 
 # --- closed forms ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 Angles are the components of a joint's axis-angle vector in its parent's frame, whose axes are those of the T-pose: x to
 the body's left, y up, z forward. So a knee bends about +x, a left elbow about -y, a left arm hangs at about -z. The
 numbers are ours: round figures for everyday movement, wide enough for sitting and running, narrow where a joint hardly
-moves; the joints of the spine share one movement, so each has a part of it.
+moves; the joints of the spine share one movement, so each has a part of it. Feet stand below hips: a body whose legs
+are apart at rest usually closes them by that angle (`usual_angles`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Array = NDArray[Any]
 
 #: Usual angle and sigma of x, y, z in degrees; a right joint mirrors its left one.
 _USUAL: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "left_hip": ((-15.0, 0.0, 3.0), (40.0, 20.0, 13.0)),
+    "left_hip": ((-15.0, 0.0, 0.0), (40.0, 20.0, 13.0)),
     "left_knee": ((25.0, 0.0, 0.0), (40.0, 8.0, 5.0)),
     "left_ankle": ((-3.0, 0.0, 0.0), (15.0, 10.0, 8.0)),
     "left_foot": ((0.0, 0.0, 0.0), (10.0, 3.0, 3.0)),
@@ -81,9 +82,19 @@ def _smoothness() -> Array:
     return np.array([next(v for part, v in _LIVELY.items() if part in name) for name in JOINT_NAMES])
 
 
-#: (24,3) radians; the sigma of the pelvis is infinite.
+#: (24,3) radians of a body whose legs are straight down at rest; the sigma of the pelvis is infinite.
 USUAL_ANGLE, USUAL_SIGMA = _usual_angles()
 #: (24,3) radians, infinite where there is none.
 LEAST_ANGLE, GREATEST_ANGLE = _limits()
 #: (24,) share of `FitSettings.turns` of each joint.
 SMOOTHNESS = _smoothness()
+
+
+def usual_angles(joints: Array) -> Array:
+    """Usual angles (24,3) in radians of a body with these rest joints (24,3): its ankles hang below its hips."""
+    result = USUAL_ANGLE.copy()
+    for side in ("left", "right"):
+        hip, ankle = JOINT_NAMES.index(f"{side}_hip"), JOINT_NAMES.index(f"{side}_ankle")
+        leg = joints[ankle] - joints[hip]
+        result[hip, 2] -= np.arctan2(leg[0], -leg[1])
+    return result

@@ -16,6 +16,7 @@ from ..solver.arrowhead import BAND, Arrowhead, Chain, solve
 from ..solver.body_points import BODY_SIZE, BodyPoints, pose, pose_jacobian, shape_jacobian
 from ..solver.robust import GemanMcClure
 from ..solver.rows import Rows, add_rows
+from ..solver.self_collision import Volume, collision_rows, overlap_of
 from . import priors
 from .settings import FitSettings
 
@@ -29,7 +30,8 @@ class Observations:
 
     point (T,L,2) on the undistorted image plane at z = 1; sigma (T,) their sigma there at weight 1; weight (T,L);
     world (T,L,3) hip-centred metres in camera axes; world_weight (T,L); time (T,) s; world_from_camera (T,3,3)
-    rotation only; height: rest height in metres; spread (L,) factor on the sigma of each landmark.
+    rotation only; height: rest height in metres; spread (L,) factor on the sigma of each landmark;
+    usual_angle (24,3) of this body's joints, radians.
     """
 
     point: Tensor
@@ -41,6 +43,7 @@ class Observations:
     world_from_camera: Tensor
     height: float
     spread: Tensor
+    usual_angle: Tensor
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Problem:
     height: RestHeight
     seen: Observations
     settings: FitSettings
+    volume: Volume
 
     def build(self, state: FitState) -> tuple[Arrowhead, Tensor]:
         """Normal equations at the state, and its robust cost."""
@@ -98,13 +102,19 @@ class Problem:
         for rows, value in self._data_rows(state):
             add_rows(system, chain, rows)
             cost = cost + value
-        cost = cost + self._add_prior(state, chain) + self._add_smoothness(state, chain)
+        rows = collision_rows(
+            self.volume, state.rotation, state.trans, state.betas, self.settings.self_collision_m, first_beta=0
+        )
+        add_rows(system, chain, rows)
+        cost = cost + rows.residual.square().sum() + self._add_prior(state, chain) + self._add_smoothness(state, chain)
         cost = cost + self._add_shape(state, system)
         return system, cost
 
     def cost(self, state: FitState) -> Tensor:
         """Robust cost of the state alone."""
         total = sum((value for _, value in self._data_rows(state, jacobians=False)), state.trans.new_zeros(()))
+        deep = overlap_of(self.volume, state.rotation, state.trans, state.betas) / self.settings.self_collision_m
+        total = total + deep.square().sum()
         return total + self._add_prior(state, None) + self._add_smoothness(state, None) + self._add_shape(state, None)
 
     def _data_rows(self, state: FitState, jacobians: bool = True) -> list[tuple[Rows, Tensor]]:
@@ -167,7 +177,7 @@ class Problem:
         like = state.trans
         angle = so3.log(state.rotation)
         weight = self.settings.prior * like.new_tensor(priors.USUAL_SIGMA).pow(-2)
-        away = angle - like.new_tensor(priors.USUAL_ANGLE)
+        away = angle - self.seen.usual_angle
         limit = like.new_tensor(self.settings.limit_degrees).deg2rad().pow(-2)
         least, greatest = like.new_tensor(priors.LEAST_ANGLE), like.new_tensor(priors.GREATEST_ANGLE)
         beyond = (angle - greatest).clamp(min=0.0) + (angle - least).clamp(max=0.0)

@@ -16,17 +16,19 @@ class FitSettings:
     share in `priors.SMOOTHNESS` is 1, rad/s^2. betas: the population's sigma; betas_share: and how much every frame
     adds to that prior, because the errors of landmarks do not average out over frames. height_m: of the rest height.
     scale: the free scale of the world landmarks, relative.
+    self_collision_m: how deep limbs are in each other.
     """
 
     image: float = 0.01
     image_floor_px: float = 1.0
     world_side: float = 0.05
     world_depth: float = 0.08
+    self_collision_m: float = 0.02
     kernel: float = 4.0
     prior: float = 1.0
     limit_degrees: float = 3.0
     acceleration: float = 4.0
-    turns: float = 60.0
+    turns: float = 20.0
     betas: float = 1.0
     betas_share: float = 0.2
     height_m: float = 1e-3

@@ -15,7 +15,8 @@ from ...scene4d.camera import project, unproject
 from ...scene4d.rotations import axis_angle_from_matrix
 from ..results import PersonFit, SceneResult, Track
 from ..solver.body_points import body_points, pose
-from . import initial
+from ..solver.self_collision import body_volume
+from . import initial, priors
 from . import landmarks as lm
 from .problem import FitState, Observations, Problem, RestHeight, minimise
 from .settings import FitSettings
@@ -56,7 +57,7 @@ class Fitter:
         side = self.settings.image * height / np.maximum(state.trans[:, 2].numpy(), 0.1)
         floor = self.settings.image_floor_px / intrinsics[:, 1]
         seen = replace(seen, sigma=_tensor(np.hypot(side, floor)))
-        problem = Problem(self.points, self.height, seen, self.settings)
+        problem = Problem(self.points, self.height, seen, self.settings, body_volume(self.model, state.betas.numpy()))
         state = minimise(problem, state, 4, free_shape=False)
         state = minimise(problem, state, self.settings.iterations, free_shape=True)
         return self._result(track, state, seen, intrinsics, scene.distortion, height)
@@ -81,6 +82,7 @@ class Fitter:
             world_from_camera=_tensor(scene.world_from_camera[track.index, :3, :3]),
             height=height,
             spread=_tensor(self.map.spread),
+            usual_angle=_tensor(priors.usual_angles(self.points.joint_rest.numpy())),
         )
 
     def _start(self, track: Track, seen: Observations) -> FitState:

@@ -21,6 +21,7 @@ from .body_points import BodyPoints, body_points, pose
 from .problem import Observations, PersonProblem, Problem, StaticPairs, Surfaces
 from .region_points import FOOT_REGIONS, region_mix
 from .scale import ray_votes
+from .self_collision import body_volume
 from .settings import SolverSettings
 from .state import Body, Cameras, Layout, State, interpolation
 from .surfaces import DepthCloud, Support, find_support, find_support_along_rays
@@ -244,6 +245,7 @@ def person_problem(
         tensor(dirs),
         float(rest[top] - rest[bottom]),
         settings.height_known if height_known else settings.height_unknown,
+        body_volume(model, betas),
     )
 
 

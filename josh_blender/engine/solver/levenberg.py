@@ -29,6 +29,7 @@ from .residuals import (
 )
 from .robust import Cauchy, GemanMcClure
 from .rows import Rows, add_diagonal, add_rows
+from .self_collision import collision_rows, overlap_of
 from .settings import SolverSettings
 from .state import State, retract
 
@@ -89,6 +90,8 @@ def _person_costs(terms: Terms, at: Moment, depth: Tensor) -> dict[str, float]:
     costs[scale.name] = _robust_cost(scale.groups_at(at, depth), scale.confidence(at), scale.kernel)
     for term in (terms.prior, terms.turn):
         costs[term.name] = float((term.values(at) ** 2).sum())
+    deep = overlap_of(at.person.volume, at.body.rotation, at.body.trans, at.body.betas)
+    costs["self_collision"] = float((deep / terms.settings.self_collision_m).square().sum())
     return costs
 
 
@@ -109,6 +112,12 @@ def evaluate(problem: Problem, terms: Terms, state: State) -> dict[str, float]:
     return costs
 
 
+def _self_collision(problem: Problem, terms: Terms, at: Moment) -> Rows:
+    body, first = at.body, problem.layout.betas_start(at.number)
+    sigma = terms.settings.self_collision_m
+    return collision_rows(at.person.volume, body.rotation, body.trans, body.betas, sigma, first)
+
+
 def assemble(problem: Problem, terms: Terms, state: State) -> Arrowhead:
     """The robustly weighted normal equations of everything but the scene points."""
     size = problem.layout.size
@@ -127,6 +136,7 @@ def assemble(problem: Problem, terms: Terms, state: State) -> Arrowhead:
         for rows, confidence, kernel in linear:
             rows.weight = confidence * kernel.weight((rows.residual**2).sum(-1))
             add_rows(system, chain, rows)
+        add_rows(system, chain, _self_collision(problem, terms, at))
         add_diagonal(chain, terms.prior.diagonal(at))
         add_diagonal(chain, terms.turn.diagonal(at))
     for residual, jacobian in border_terms(problem, terms.settings, state).values():

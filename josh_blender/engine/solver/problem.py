@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .body_points import BodyPoints
+from .self_collision import Volume
 from .state import Body, Layout, State
 
 
@@ -46,7 +47,7 @@ class PersonProblem:
     The first L points of ``points`` are landmarks, seen at pixel (T,L,2) of the undistorted image with confidence
     (T,L) and standard deviation sigma (T,L) px; the next is the pelvis. ``initial`` is the estimate of the body.
     height_dirs (B,) and height_rest: height of the body = rest + dirs . betas; height: what it should be, m, within
-    height_sigma.
+    height_sigma. volume: what must not pass through itself.
     """
 
     index: Tensor
@@ -62,6 +63,7 @@ class PersonProblem:
     height_dirs: Tensor
     height: float
     height_sigma: float
+    volume: Volume
 
     @property
     def landmarks(self) -> int:

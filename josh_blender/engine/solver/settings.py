@@ -21,6 +21,7 @@ class SolverSettings:
     share of the camera path, the third relative. iterations: most steps per round; rounds: how often surfaces under
     feet are found again; tolerance: relative decrease of the cost that ends the last round; rough_tolerance: the rounds
     before it, which only find the surfaces and hold the cameras; points: most scene points that take part.
+    self_collision_m: how deep limbs are in each other.
     """
 
     correspondence_px: float = 1.0
@@ -36,6 +37,7 @@ class SolverSettings:
     height_unknown: float = 0.01
     acceleration: float = 4.0
     turn_acceleration: float = 25.0
+    self_collision_m: float = 0.02
     depth_scale: float = 0.01
     camera_degrees: float = 0.5
     camera_share: float = 0.02
