@@ -6,8 +6,9 @@ from pathlib import Path
 
 import bpy
 
-from ..josh_blender.jobs.doctor import Examination, Finding, first_findings, free_bytes, problem_of_python
+from ..josh_blender.jobs.doctor import Examination, Finding, first_findings, problem_of_python
 from ..josh_blender.jobs.environment import engine_recipe
+from ..josh_blender.jobs.reconstruct_command import free_bytes
 
 #: The attribute of every window manager.
 _ATTRIBUTE = "josh4d_doctor"

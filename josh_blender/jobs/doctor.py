@@ -5,12 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from .environment import EngineState
@@ -161,14 +159,3 @@ class Examination:
             except (ValueError, KeyError, TypeError):
                 continue
         self.findings = [Finding(f"The engine does not start (exit code {code}).", False, "set_up")]
-
-
-def free_bytes(folder: Path) -> int | None:
-    """Room on the disk of a folder that may not exist yet; None where none of its parents does."""
-    for place in (folder, *folder.parents):
-        if place.is_dir():
-            try:
-                return shutil.disk_usage(place).free
-            except OSError:
-                return None
-    return None

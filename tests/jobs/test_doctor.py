@@ -16,10 +16,10 @@ from josh_blender.jobs.doctor import (
     cost_text,
     findings_of_report,
     first_findings,
-    free_bytes,
     problem_of_python,
 )
 from josh_blender.jobs.environment import EngineState
+from josh_blender.jobs.reconstruct_command import free_bytes
 from josh_blender.jobs.set_up.lock import Package, Recipe, Wheel, recipe
 from josh_blender.jobs.set_up.stamp import ALWAYS
 from josh_blender.jobs.set_up.target import Target
