@@ -225,7 +225,7 @@ def test_held_cameras_stay_and_people_still_move(small: tuple[Problem, State]) -
 
 
 def test_bursts_of_the_pelvis_are_no_outliers_but_jumps_are() -> None:
-    """Standing feet pull a pelvis forward by up to 16 m/s^2 on a frame; a track that jumps to somebody else does more."""
+    """Standing feet pull a pelvis forward by up to 16 m/s^2 on a frame; a track that jumps to another person more."""
     kernel, sigma = levenberg.Terms(SETTINGS, 512.0).root.kernel, SETTINGS.acceleration
     burst, jump = (torch.tensor((value / sigma) ** 2) for value in (16.0, 120.0))
     assert float(kernel.weight(burst)) > 0.6
