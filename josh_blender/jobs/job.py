@@ -65,10 +65,10 @@ class Job:
         exit_code = self._tree.exit_code()
         messages, drained = self._read(time.perf_counter() + budget)
         self.behind = not drained
-        if exit_code is None:
-            if self._kill_at is not None and time.monotonic() > self._kill_at:
-                self._tree.kill()
-        elif drained:
+        if exit_code is not None or (self._kill_at is not None and time.monotonic() > self._kill_at):
+            # Also what the engine left behind: it could write for ever, and the end of its output would never come.
+            self._tree.kill()
+        if exit_code is not None and drained:
             self._finish(exit_code)
         return messages
 

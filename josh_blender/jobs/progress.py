@@ -78,7 +78,7 @@ class ProgressMeter:
         current = 0.0 if self._index in self._reused else self._weights[self._index] * self._stage_share_at(now)
         worked = current + self._worked_before()
         left = self._weight(self._index) - current + sum(self._weights[self._index + 1 :])
-        if elapsed < _FIRST_SECONDS or worked < _FIRST_SHARE * (worked + left):
+        if elapsed < _FIRST_SECONDS or worked <= _FIRST_SHARE * (worked + left):
             return None
         return elapsed * left / worked
 

@@ -88,6 +88,7 @@ _PLAIN = {"str": str, "int": int, "bool": bool, "list[str]": list}
 _FIELDS: dict[type[Any], dict[str, type[Any]]] = {
     kind: {field.name: _PLAIN[str(field.type)] for field in fields(kind)} for kind in _NAMES
 }
+_LARGEST = 1 << 31
 #: How `encode` begins a progress line.
 _PROGRESS = b'{"type": "progress"'
 
@@ -109,6 +110,9 @@ def decode(line: bytes) -> Message | None:
     for name, value in known.items():
         wanted = _FIELDS[kind][name]
         if type(value) is not wanted or (wanted is list and not all(isinstance(item, str) for item in value)):
+            return None
+        # No count is so large, and Python's own integers would not fit where Blender puts them.
+        if wanted is int and not -_LARGEST < value < _LARGEST:
             return None
     return message
 

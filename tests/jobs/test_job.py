@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -128,6 +130,65 @@ def test_cancel_ends_a_child_and_grandchild_that_ignore_the_polite_signal(monkey
     wait_until_gone(job.process_id)
     wait_until_gone(grandchild[0])
     assert job.error is not None and job.error.kind == "cancelled" and job.result is None
+
+
+@posix
+@pytest.mark.parametrize("ends", ["at the polite signal", "by itself"])
+def test_what_the_engine_leaves_behind_writing_for_ever_ends_with_it(
+    ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("josh_blender.jobs.job._PATIENCE", 0.2)
+    flood = """
+flood = HEAD + "signal.signal(signal.SIGTERM, signal.SIG_IGN); say(type='warning', message=str(os.getpid())); "
+flood += "os.close(2)\\nwhile True: os.write(1, b'x\\\\n' * 30000)"
+child = subprocess.Popen([sys.executable, '-c', flood], stderr=subprocess.PIPE)
+child.stderr.read()
+"""
+    flood = f"HEAD = {HEAD!r}" + flood
+    job = start(flood + ("sys.exit(3)" if ends == "by itself" else "time.sleep(600)"))
+    grandchild: list[int] = []
+    while not grandchild:
+        grandchild = [int(message.message) for message in job.poll(0.0002) if isinstance(message, Warn)]
+        time.sleep(0.005)
+    if ends != "by itself":
+        job.cancel()
+    limit = time.monotonic() + 30
+    while job.running:
+        assert time.monotonic() < limit, "the job did not end"
+        job.poll(0.0002)
+        time.sleep(0.005)
+    wait_until_gone(grandchild[0])
+    assert job.error is not None and job.error.kind == ("engine_stopped" if ends == "by itself" else "cancelled")
+
+
+PARENT = """
+import sys, time
+from josh_blender.jobs.job import Job, engine_environment
+from josh_blender.jobs.protocol import Warn
+job = Job.start([sys.executable, "-c", sys.argv[1]], engine_environment())
+said = []
+while not said:
+    said = [message.message for message in job.poll() if isinstance(message, Warn)]
+    time.sleep(0.005)
+print(job.process_id, said[0], flush=True)
+time.sleep(600)
+"""
+
+
+@posix
+def test_engine_and_its_children_end_when_blender_is_killed() -> None:
+    engine = HEAD + "from josh_blender.jobs.lifeline import end_with_stdin; end_with_stdin()" + STUBBORN_TREE
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, engine + "time.sleep(600)"],
+        env={**os.environ, **engine_environment()}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with parent:
+        assert parent.stdout is not None
+        tree = [int(word) for word in parent.stdout.readline().split()]
+        assert len(tree) == 2 and all(alive(process_id) for process_id in tree)
+        parent.kill()
+        for process_id in tree:
+            wait_until_gone(process_id)
 
 
 @posix
