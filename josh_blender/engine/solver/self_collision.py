@@ -77,11 +77,12 @@ def body_volume(model: BodyModel, betas: Array) -> Volume:
     trunk = capsules(_SPINE, _LEFT_FLANK, _mirrored(_LEFT_FLANK))
     legs = {side: capsules(part(_LEFT_THIGH)) + capsules(part(_LEFT_SHANK))
             for side, part in (("left", lambda it: it), ("right", _mirrored))}  # fmt: skip
+    balls = {f"{side}_{name}": ball(f"{side}_{name}") for side in legs for name in _ARM_BALLS + _LEG_BALLS}
     pairs = []
     for side, other in (("left", "right"), ("right", "left")):
         solid = trunk + [legs[s][0] for s in legs]
-        pairs += [(*ball(f"{side}_{name}"), *capsule) for name in _ARM_BALLS for capsule in solid]
-        pairs += [(*ball(f"{side}_{name}"), *legs[other][1]) for name in _LEG_BALLS]
+        pairs += [(*balls[f"{side}_{name}"], *capsule) for name in _ARM_BALLS for capsule in solid]
+        pairs += [(*balls[f"{side}_{name}"], *legs[other][1]) for name in _LEG_BALLS]
     ball_row, start, end = (torch.tensor([pair[k] for pair in pairs]) for k in (0, 2, 3))
     reach = torch.tensor([radius + other for _, radius, _, _, other in pairs], dtype=torch.float64)
     points = body_points(model, np.zeros((len(mixes), len(rest))), np.stack(mixes), len(betas))
