@@ -6,6 +6,7 @@ Every function returns (H, W, 3) uint8 sRGB; row 0 is the top. Sizes in metres s
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,7 @@ TEXTURES: dict[str, tuple[Callable[[np.random.Generator], Array], float]] = {
 }
 
 
+@lru_cache(maxsize=64)
 def draw(name: str, seed: int) -> Array:
     """The picture of a texture: a name of ``TEXTURES``, or ``poster:N`` and ``window:N`` for the N-th of many."""
     kind, _, number = name.partition(":")

@@ -167,7 +167,7 @@ def truth_scene(
         source=source,
         camera=camera,
         people=[_person(shot, composition, body, number) for number in range(len(composition.people))],
-        cloud=_cloud(shot, composition, keyframes, settings, shot.seed),
+        cloud=_cloud(shot, composition, keyframes, settings, shot.seed) if settings.points else PointCloud.empty(),
         camera_kind=shot.camera_kind,
         scale=Scale("camera", 0.0),
         world={"truth": True, "seed": shot.seed},

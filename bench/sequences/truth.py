@@ -56,19 +56,18 @@ def shot_of(name: str, is_small: bool = False) -> Shot:
     return small(sequence) if is_small else sequence.shot
 
 
-def truth_of(name: str, small: bool = False, points: int = 2000) -> SequenceTruth:
-    """The truth of a sequence; ``points`` in its cloud, none of them estimated.
+def truth_of(name: str, small: bool = False) -> SequenceTruth:
+    """The truth of a sequence; its scene has no cloud (`ray_cast` gives any point of the place).
 
     Raises:
         KeyError: there is no such sequence.
     """
-    return truth_of_shot(shot_of(name, small), points)
+    return truth_of_shot(shot_of(name, small))
 
 
-def truth_of_shot(shot: Shot, points: int = 2000) -> SequenceTruth:
+def truth_of_shot(shot: Shot) -> SequenceTruth:
     """The truth of any shot."""
     body = load_default_body()
     composition = compose(shot, body)
-    settings = TruthSettings(depth_size=(shot.width // 4, shot.height // 4), points=points)
-    scene = truth_scene(shot, composition, body, source_of(shot), settings)
+    scene = truth_scene(shot, composition, body, source_of(shot), TruthSettings(points=0))
     return SequenceTruth(shot, composition, scene, body)
