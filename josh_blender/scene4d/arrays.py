@@ -15,9 +15,14 @@ from .errors import SceneFormatError
 
 Array = NDArray[Any]
 
-#: One array larger than this is refused before memory is taken.
-_MOST_ARRAY_BYTES = 2_000_000_000
+#: More than this is refused before memory is taken.
+_MOST_BYTES = 2_000_000_000
 _MOST_ARRAYS = 64
+#: Small files may be packed as tightly as they like; larger ones are bombs beyond this ratio, which no motion reaches.
+_FREE_BYTES = 100_000_000
+_MOST_RATIO = 50
+_PLAIN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 1
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -40,7 +45,8 @@ def _read_member(file: IO[bytes], size: int, label: str) -> Array:
     count = 1
     for side in shape:
         count *= side
-    if count * dtype.itemsize > min(_MOST_ARRAY_BYTES, size) or len(shape) > 5:
+    # Of items without a size, any number would fit into no bytes at all.
+    if dtype.itemsize == 0 or count < 0 or count * dtype.itemsize > size or len(shape) > 5:
         raise SceneFormatError(f"{label} claims an absurd size {shape}.")
     file.seek(0)
     return npy_format.read_array(file, allow_pickle=False)
@@ -55,21 +61,32 @@ def read_npz(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Arra
     path = Path(path)
     label = f"{path.parent.name}/{path.name}"
     result: dict[str, Array] = {}
+    # A pipe or a device would be waited for, or read for ever.
+    if not path.is_file():
+        raise SceneFormatError(f"{label} is missing.")
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if len(members) > _MOST_ARRAYS:
-                raise SceneFormatError(f"{label} holds {len(members)} arrays.")
-            for member in members:
-                name = member.filename.removesuffix(".npy")
-                if names is not None and name not in names:
-                    continue
-                if member.file_size > _MOST_ARRAY_BYTES:
-                    raise SceneFormatError(f"{label} claims an absurd size.")
+            members = _members(archive, label)
+            chosen = {name: member for name, member in members.items() if names is None or name in names}
+            total = sum(member.file_size for member in chosen.values())
+            if total > min(_MOST_BYTES, _FREE_BYTES + _MOST_RATIO * path.stat().st_size):
+                raise SceneFormatError(f"{label} claims an absurd size.")
+            for name, member in chosen.items():
                 with archive.open(member) as file:
                     result[name] = _read_member(file, member.file_size, f"{label}: {name}")
-    except FileNotFoundError as error:
-        raise SceneFormatError(f"{label} is missing.") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
+    except SceneFormatError:
+        raise
+    except Exception as error:
+        # A file made to harm can raise anything in the parsers of zip archives and array headers.
         raise SceneFormatError(f"{label} is damaged.") from error
     return result
+
+
+def _members(archive: zipfile.ZipFile, label: str) -> dict[str, zipfile.ZipInfo]:
+    """The arrays of an archive by name."""
+    members = archive.infolist()
+    if len(members) > _MOST_ARRAYS:
+        raise SceneFormatError(f"{label} holds {len(members)} arrays.")
+    if any(member.compress_type not in _PLAIN_METHODS or member.flag_bits & _ENCRYPTED for member in members):
+        raise SceneFormatError(f"{label} is packed in a way that npz files are not.")
+    return {member.filename.removesuffix(".npy"): member for member in members}

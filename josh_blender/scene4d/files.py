@@ -30,8 +30,9 @@ Array = NDArray[Any]
 
 SUFFIX = ".scene4d"
 POINTER_SUFFIX = ".scene4d.json"
-_MOST_JSON_BYTES = 20_000_000
+_MOST_JSON_BYTES = 8_000_000
 _MOST_PEOPLE = 1000
+_MOST_REGIONS = 1000
 #: Files of the user's that survive when a scene is written anew.
 _KEPT = ("edits.json",)
 
@@ -208,6 +209,9 @@ def _finite(value: Any) -> Any:
         return [_finite(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, str):
+        # A path on Linux may hold bytes that are no text at all.
+        return value.encode("utf-8", "replace").decode("utf-8")
     # JSON has no NaN and no infinity: a figure that could not be measured is null.
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -301,11 +305,25 @@ def _check_version(value: Any, name: str) -> list[str]:
 def _get(data: dict[str, Any], key: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
     value = data.get(key, default)
     if kind is float and type(value) is int:
-        value = float(value)
+        value = _number(value)
+    if isinstance(value, str) and not _is_text(value):
+        raise SceneFormatError(f"scene.json: {key!r} holds characters that are no text.")
     # bool is an int to isinstance, but a number was asked for.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise SceneFormatError(f"scene.json: {key!r} is missing or has the wrong type.")
     return value
+
+
+def _number(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _is_text(value: str) -> bool:
+    """Whether Blender can show it: JSON can hold halves of characters, and zeros."""
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def read_description(folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -333,7 +351,7 @@ def read_source(description: dict[str, Any]) -> Source:
 
 
 def _read_camera(path: Path) -> CameraPath:
-    arrays = read_npz(path)
+    arrays = read_npz(path, ("frame", "time", "world_from_camera", "intrinsics", "distortion", "keyframe"))
     try:
         return CameraPath(
             arrays["frame"],
@@ -359,7 +377,7 @@ def _read_person(folder: Path, data: dict[str, Any]) -> Person:
     arrays = read_npz(home / "motion.npz")
     try:
         regions = arrays["contact_regions"]
-        if regions.ndim != 1 or regions.dtype.kind != "U":
+        if regions.ndim != 1 or regions.dtype.kind != "U" or len(regions) > _MOST_REGIONS:
             raise SceneFormatError(f"people/{home.name}/motion.npz: contact_regions are not names.")
         person = Person(
             id=person_id,
@@ -390,7 +408,7 @@ def _read_person(folder: Path, data: dict[str, Any]) -> Person:
 
 def _strings(data: dict[str, Any], key: str) -> list[str]:
     values = _get(data, key, list, [])
-    if not all(isinstance(value, str) for value in values):
+    if not all(isinstance(value, str) and _is_text(value) for value in values):
         raise SceneFormatError(f"scene.json: {key!r} is not a list of texts.")
     return list(values)
 
@@ -422,7 +440,7 @@ def read_scene(path: Path) -> Scene4D:
         people=[_read_person(folder, person) for person in people],
         cloud=read_ply(cloud_file) if cloud_file.is_file() else PointCloud.empty(),
         camera_kind=_get(data, "camera_kind", str),
-        scale=Scale(_get(scale, "source", str, "none"), float(sigma) if isinstance(sigma, int | float) else 1.0),
+        scale=Scale(_get(scale, "source", str, "none"), _number(sigma) if isinstance(sigma, int | float) else 1.0),
         world=_get(data, "world", dict, {}),
         plate=_optional_text(data, "plate"),
         undistorted=_optional_text(data, "undistorted"),

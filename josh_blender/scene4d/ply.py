@@ -31,6 +31,7 @@ _PLY_TYPES = {
 }  # fmt: skip
 _PLY_NAMES = {"f4": "float", "u1": "uchar", "u2": "ushort"}
 _MOST_HEADER_BYTES = 65536
+_MOST_DIGITS = 20
 
 
 def write_ply(path: Path, cloud: PointCloud) -> None:
@@ -66,7 +67,7 @@ def _parse_header(data: bytes, name: str) -> tuple[int, np.dtype[np.void], int]:
             if element != "vertex" and count < 0:
                 raise SceneFormatError(f"{name} does not begin with its vertices.")
             if element == "vertex":
-                count = int(words[2]) if words[2].isdigit() else -1
+                count = int(words[2]) if words[2].isdigit() and len(words[2]) < _MOST_DIGITS else -1
         if words[:1] == ["property"] and element == "vertex":
             if len(words) != 3 or words[1] not in _PLY_TYPES:
                 raise SceneFormatError(f"{name} has a vertex property that cannot be read.")
@@ -99,10 +100,11 @@ def read_ply(path: Path) -> PointCloud:
         count, dtype, start = _parse_header(header, path.name)
         if count > MOST_POINTS:
             raise SceneFormatError(f"{path.name} claims {count} points; at most {MOST_POINTS} are allowed.")
+        # Before memory is taken: a header can claim vertices of any size.
+        if path.stat().st_size - start < count * dtype.itemsize:
+            raise SceneFormatError(f"{path.name} is cut short.")
         file.seek(start)
         data = file.read(count * dtype.itemsize)
-    if len(data) < count * dtype.itemsize:
-        raise SceneFormatError(f"{path.name} is cut short.")
     vertices = np.frombuffer(data, dtype=dtype, count=count)
     names = set(dtype.names or ())
     position = np.stack([vertices[axis].astype(np.float32) for axis in ("x", "y", "z")], axis=-1)

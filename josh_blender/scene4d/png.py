@@ -19,7 +19,8 @@ Array = NDArray[Any]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Larger images are refused before memory is taken: a scene may come from a stranger.
-_MOST_PIXELS = 200_000_000
+_MOST_PIXELS = 140_000_000
+_MOST_FILE_BYTES = 300_000_000
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -59,7 +60,7 @@ def write_png(path: Path, image: Array) -> None:
 
 
 def _chunks(data: bytes, path: Path) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
+    found: dict[bytes, list[bytes]] = {}
     position = len(_SIGNATURE)
     while position + 12 <= len(data):
         (length,) = struct.unpack(">I", data[position : position + 4])
@@ -68,10 +69,10 @@ def _chunks(data: bytes, path: Path) -> dict[bytes, bytes]:
         check = data[position + 8 + length : position + 12 + length]
         if len(body) < length or len(check) < 4 or struct.unpack(">I", check)[0] != zlib.crc32(kind + body):
             raise SceneFormatError(f"The mask {path.name} is damaged.")
-        found[kind] = found.get(kind, b"") + body
+        found.setdefault(kind, []).append(body)
         position += 12 + length
         if kind == b"IEND":
-            return found
+            return {kind: b"".join(parts) for kind, parts in found.items()}
     raise SceneFormatError(f"The mask {path.name} is cut short.")
 
 
@@ -115,6 +116,8 @@ def read_png(path: Path) -> Array:
         SceneFormatError: not a greyscale PNG, damaged, or absurdly large.
     """
     path = Path(path)
+    if path.stat().st_size > _MOST_FILE_BYTES:
+        raise SceneFormatError(f"The mask {path.name} is absurdly large.")
     data = path.read_bytes()
     if not data.startswith(_SIGNATURE):
         raise SceneFormatError(f"The mask {path.name} is not a PNG file.")

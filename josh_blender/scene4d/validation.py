@@ -18,7 +18,16 @@ Array = NDArray[Any]
 
 #: Coordinates beyond this many metres are a mistake, and Blender's single precision could not show them.
 _FARTHEST = 1e6
-_MOST_FRAMES = 1_000_000
+#: Blender's timeline has so many frames.
+_MOST_FRAMES = 1_048_574
+_LAST_FRAME_NUMBER = 2**31 - 1
+#: Lenses and times beyond these are mistakes, and Blender's single precision could not hold them.
+_MOST_PIXELS, _MOST_DISTORTION, _MOST_SECONDS = 1e6, 1e3, 1e9
+_MOST_RATE = 100_000
+#: No file system takes a longer one.
+_LONGEST_NAME = 255
+#: No figure of a body in metres, nor a weight, is as large.
+_MOST_BODY = 1000.0
 _ROTATION_TOLERANCE = 1e-4
 
 
@@ -44,14 +53,20 @@ def _within(label: str, array: Array, low: float, high: float) -> None:
 
 
 def _is_plain_name(name: str) -> bool:
-    return name not in ("", ".", "..") and PurePath(name).name == name and "\\" not in name and ":" not in name
+    plain = PurePath(name).name == name and "\\" not in name and ":" not in name
+    return plain and name not in ("", ".", "..") and len(name) <= _LONGEST_NAME
 
 
 def validate_source(source: Source) -> None:
     """Check the description of the video."""
     _require(0 < source.width <= 100_000 and 0 < source.height <= 100_000, "scene.json: the source has no size.")
     _require(source.fps_num > 0 and source.fps_den > 0, "scene.json: the frame rate of the source is not positive.")
-    _require(source.kind in ("video", "images"), f"scene.json: unknown kind of source {source.kind!r}.")
+    _require(
+        max(source.fps_num, source.fps_den) <= _LAST_FRAME_NUMBER and source.fps_num <= _MOST_RATE * source.fps_den,
+        "scene.json: the frame rate of the source is absurd.",
+    )
+    _require(0 <= source.frame_count <= _LAST_FRAME_NUMBER, "scene.json: the source has an absurd number of frames.")
+    _require(source.kind in ("video", "images"), f"scene.json: unknown kind of source {source.kind[:80]!r}.")
 
 
 def validate_camera(camera: CameraPath) -> None:
@@ -59,8 +74,12 @@ def validate_camera(camera: CameraPath) -> None:
     _shape("camera.npz: frame", camera.frame, (None,), "iu")
     count = len(camera.frame)
     _require(0 < count <= _MOST_FRAMES, f"camera.npz: {count} frames.")
-    _require(bool((np.diff(camera.frame) > 0).all()), "camera.npz: frame numbers do not rise.")
+    _within("camera.npz: frame", camera.frame, 0, _LAST_FRAME_NUMBER)
+    _require(bool((np.diff(camera.frame.astype(np.int64)) > 0).all()), "camera.npz: frame numbers do not rise.")
+    span = int(camera.frame[-1]) - int(camera.frame[0])
+    _require(span < _MOST_FRAMES, f"camera.npz: {span} frames from the first to the last, more than Blender has.")
     _shape("camera.npz: time", camera.time, (count,), "f")
+    _within("camera.npz: time", camera.time, -_MOST_SECONDS, _MOST_SECONDS)
     _require(bool((np.diff(camera.time) > 0).all()), "camera.npz: times do not rise.")
     _shape("camera.npz: world_from_camera", camera.world_from_camera, (count, 4, 4), "f")
     _within("camera.npz: world_from_camera", camera.world_from_camera, -_FARTHEST, _FARTHEST)
@@ -74,7 +93,9 @@ def validate_camera(camera: CameraPath) -> None:
     _require(bool(last_row < _ROTATION_TOLERANCE), "camera.npz: world_from_camera is not rigid.")
     _shape("camera.npz: intrinsics", camera.intrinsics, (count, 4), "f")
     _require(bool((camera.intrinsics[:, :2] > 0).all()), "camera.npz: a focal length is not positive.")
+    _within("camera.npz: intrinsics", camera.intrinsics, -_MOST_PIXELS, _MOST_PIXELS)
     _shape("camera.npz: distortion", camera.distortion, (5,), "f")
+    _within("camera.npz: distortion", camera.distortion, -_MOST_DISTORTION, _MOST_DISTORTION)
     _shape("camera.npz: keyframe", camera.keyframe, (None,), "iu")
     _require(bool(np.isin(camera.keyframe, camera.frame).all()), "camera.npz: a key frame is not among the frames.")
 
@@ -90,6 +111,8 @@ def validate_body(label: str, body: BodyModel, betas: Array) -> None:
     _shape(f"{label}: J_regressor", body.J_regressor, (JOINT_COUNT, vertices), "f")
     _shape(f"{label}: f", body.f, (None, 3), "iu")
     _within(f"{label}: f", body.f, 0, vertices - 1)
+    for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights"):
+        _within(f"{label}: {name}", getattr(body, name), -_MOST_BODY, _MOST_BODY)
 
 
 def validate_person(person: Person, camera: CameraPath) -> None:
@@ -108,7 +131,7 @@ def validate_person(person: Person, camera: CameraPath) -> None:
     _shape(f"{label}: trans", person.trans, (count, 3), "f")
     _within(f"{label}: trans", person.trans, -_FARTHEST, _FARTHEST)
     _shape(f"{label}: betas", person.betas, (None,), "f")
-    _require(10 <= len(person.betas) <= 300, f"{label}: {len(person.betas)} betas; expected at least 10.")
+    _require(10 <= len(person.betas) <= 300, f"{label}: {len(person.betas)} betas; expected 10 to 300.")
     _within(f"{label}: betas", person.betas, -100.0, 100.0)
     _shape(f"{label}: confidence", person.confidence, (count,), "f")
     _within(f"{label}: confidence", person.confidence, 0.0, 1.0)
@@ -117,6 +140,7 @@ def validate_person(person: Person, camera: CameraPath) -> None:
     for name, hand in (("left_hand_pose", person.left_hand_pose), ("right_hand_pose", person.right_hand_pose)):
         if hand is not None:
             _shape(f"{label}: {name}", hand, (count, 45), "f")
+            _within(f"{label}: {name}", hand, -100.0, 100.0)
     _require(0.2 <= person.height <= 4.0, f"scene.json: person {person.id} is {person.height} m tall.")
     _require(
         0 < person.mask_value < 65536 and person.mask_value != MASK_UNTRACKED,
@@ -143,10 +167,12 @@ def validate_scene(scene: Scene4D) -> None:
     Raises:
         SceneFormatError: names the file, what it holds and what was expected.
     """
-    _require(_is_plain_name(scene.name), f"scene.json: {scene.name!r} cannot be the name of a scene.")
-    _require(scene.camera_kind in CAMERA_KINDS, f"scene.json: unknown kind of camera {scene.camera_kind!r}.")
+    _require(_is_plain_name(scene.name), f"scene.json: {scene.name[:80]!r} cannot be the name of a scene.")
+    _require(scene.camera_kind in CAMERA_KINDS, f"scene.json: unknown kind of camera {scene.camera_kind[:80]!r}.")
     for file_name in (scene.plate, scene.undistorted):
-        _require(file_name is None or _is_plain_name(file_name), f"scene.json: {file_name!r} is not a file name.")
+        _require(
+            file_name is None or _is_plain_name(file_name), f"scene.json: {str(file_name)[:80]!r} is not a file name."
+        )
     _require(0.0 <= scene.scale.sigma < float("inf"), "scene.json: the scale's standard deviation is not a number.")
     validate_source(scene.source)
     validate_camera(scene.camera)

@@ -1,6 +1,7 @@
 """Masks as PNG: round trips, other writers' filters, and damaged files."""
 
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -73,3 +74,34 @@ def test_damaged_files_are_refused(tmp_path: Path, data: bytes, words: str) -> N
     (tmp_path / "mask.png").write_bytes(data)
     with pytest.raises(SceneFormatError, match=words):
         read_png(tmp_path / "mask.png")
+
+
+def test_a_picture_in_a_hundred_thousand_pieces(tmp_path: Path) -> None:
+    """Each byte in a chunk of its own: joined at once, not one after the other."""
+    image = np.random.default_rng(3).integers(0, 255, (300, 400)).astype(np.uint8)
+    data = encode_png(image)
+    start = data.index(b"IDAT") - 4
+    (length,) = struct.unpack(">I", data[start : start + 4])
+    body = data[start + 8 : start + 8 + length]
+    pieces = [
+        struct.pack(">I", 1) + b"IDAT" + body[i : i + 1] + struct.pack(">I", zlib.crc32(b"IDAT" + body[i : i + 1]))
+        for i in range(length)
+    ]
+    assert length > 100_000
+    (tmp_path / "mask.png").write_bytes(data[:start] + b"".join(pieces) + data[start + 12 + length :])
+    np.testing.assert_array_equal(read_png(tmp_path / "mask.png"), image)
+
+
+def test_a_bomb_is_unpacked_no_further_than_its_picture(tmp_path: Path) -> None:
+    body = zlib.compress(bytes(200_000_000), 9)
+    chunk = struct.pack(">I", len(body)) + b"IDAT" + body + struct.pack(">I", zlib.crc32(b"IDAT" + body))
+    data = encode_png(np.zeros((4, 4), np.uint8))
+    start = data.index(b"IDAT") - 4
+    (tmp_path / "mask.png").write_bytes(data[:start] + chunk + data[-12:])
+    tracemalloc.start()
+    try:
+        np.testing.assert_array_equal(read_png(tmp_path / "mask.png"), np.zeros((4, 4), np.uint8))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000

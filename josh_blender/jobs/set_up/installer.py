@@ -232,9 +232,7 @@ def _options_of(plan: SetUp, package: Package, send: Send) -> list[str]:
     if package.name != "torch" or not index:
         return progress
     if not package.hashes:
-        send(
-            Warn(f"{package.label} is compared with the checksum of the place it comes from, if it gives one.")
-        )
+        send(Warn(f"{package.label} is compared with the checksum of the place it comes from, if it gives one."))
     return [*progress, *(pip_options(index) if plan.wheels is None else [])]
 
 
