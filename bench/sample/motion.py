@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from josh_blender.scene4d.body import BodyModel, forward_kinematics
 from josh_blender.scene4d.conventions import CONTACT_REGIONS, JOINT_COUNT, JOINT_NAMES
-from josh_blender.scene4d.rotations import axis_angle_from_matrix
+from josh_blender.scene4d.rotations import axis_angle_from_matrix, slerp_matrices
 
 from .curves import gaussian_smooth, lower_envelope
 from .feet import Foot, foot_track, locked
@@ -60,6 +60,24 @@ class Style:
     press: bool = False
 
 
+@dataclass(frozen=True)
+class Performance:
+    """A recorded movement, a frame every ``interval`` s from time 0: pelvis (T,3) in the world, local (T,24,3,3)."""
+
+    interval: float
+    pelvis: Array
+    local: Array
+
+    def at(self, times: Array) -> tuple[Array, Array]:
+        """Pelvis (N,3) and rotations (N,24,3,3) at times (N,); the ends hold still."""
+        where = np.clip(times / self.interval, 0, len(self.pelvis) - 1)
+        low = np.minimum(where.astype(int), max(len(self.pelvis) - 2, 0))
+        high = np.minimum(low + 1, len(self.pelvis) - 1)
+        share = where - low
+        pelvis = self.pelvis[low] + share[:, None] * (self.pelvis[high] - self.pelvis[low])
+        return pelvis, slerp_matrices(self.local[low], self.local[high], np.repeat(share[:, None], JOINT_COUNT, 1))
+
+
 def betas_of_height(body: BodyModel, height: float, others: ArrayLike = ()) -> Array:
     """Betas (B,) with the given height in metres: the first is solved for, ``others`` follow it."""
     betas = np.zeros(body.shapedirs.shape[2])
@@ -86,11 +104,12 @@ def animate(
     seed: int = 0,
     posture: Posture | None = None,
     lock: float = LOCK,
+    recorded: Performance | None = None,
 ) -> Motion:
     """The motion at times (T,) in s, at least two and evenly spaced, of a body that puts its feet as planned.
 
     ``surface`` gives the height of the ground (...) at points (..., 2). A foot's contact counts while its vertex is
-    within ``lock`` metres of where it stands still.
+    within ``lock`` metres of where it stands still. Where a movement was recorded, it moves all but the legs.
 
     Raises:
         ValueError: a foot or a hand is out of reach.
@@ -122,6 +141,9 @@ def animate(
         @ turn_x(np.radians(style.lean) + 0.4 * leaning)
         @ turn_z(np.radians(3.0) * load)
     )
+    if recorded is not None:
+        given_pelvis, given_local = recorded.at(fine)
+        pelvis[:, :2], tilt = given_pelvis[:, :2], given_local[:, 0]
     seated = [held(fine, sit.down, sit.rise) for sit in posture.sits]
     for sit, share in zip(posture.sits, seated, strict=True):
         pelvis[:, :2] += share[:, None] * (np.array(sit.place) - pelvis[:, :2])
@@ -135,10 +157,15 @@ def animate(
         highest = np.minimum(highest, ankle[:, 2] + rise - hip[:, 2])
     pelvis[:, 2] = lower_envelope(highest, int(0.08 * per_second), 0.04 * per_second) - posture.lowered(fine)
 
+    if recorded is not None:
+        pelvis[:, 2] = np.minimum(pelvis[:, 2], given_pelvis[:, 2])
+
     local = np.broadcast_to(np.eye(3), (len(fine), JOINT_COUNT, 3, 3)).copy()
     local[:, 0] = tilt
     at_rest = np.maximum.reduce([np.zeros(len(fine)), *seated])
     _upper_body(local, reach, load, style, np.random.default_rng([seed, 5]), fine, leaning, at_rest)
+    if recorded is not None:
+        local = given_local
 
     def put_legs(chosen: slice) -> None:
         for side, (chain, hip, track) in enumerate(zip(chains, hips, tracks, strict=True)):

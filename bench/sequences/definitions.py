@@ -130,7 +130,7 @@ _ALL = (
             frames=270,
         ),
         "five steps up, a landing, and down again",
-        120,
+        55,
     ),
     Sequence(
         Shot(

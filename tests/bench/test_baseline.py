@@ -96,8 +96,8 @@ def test_first_learning_steps_lower_the_cost_and_the_truth_has_a_lower_one(case,
 def test_a_short_run_descends_and_keeps_rotations_where_repaired(case):
     _, _, posed = case
     before = float(objective.stage_2(posed, start_of(posed)))
-    run = adam.solve(posed, problem.REPAIRED, (60, 40), trace_every=20)
-    assert float(objective.stage_2(posed, run.state)) < 0.7 * before
+    run = adam.solve(posed, problem.REPAIRED, (30, 20), trace_every=10)
+    assert float(objective.stage_2(posed, run.state)) < 0.9 * before
     assert len(run.trace.cost) == 2
     rotation = run.state.bodies[0].rotation
     torch.testing.assert_close(

@@ -83,7 +83,7 @@ def test_betas_are_worth_three_percent_of_height_unless_it_is_known(model):
     errors = [noise.wrong_shape(np.random.default_rng(k), betas, height, dirs, noise.Noise()) for k in range(500)]
     assert (np.array(errors) @ dirs / height).std() == pytest.approx(0.03, rel=0.1)
     known = noise.with_height(errors[0], height, height, dirs)
-    assert float(known @ dirs) == pytest.approx(0.0, abs=1e-12)
+    assert float(known @ dirs) == pytest.approx(0.0, abs=1e-6)
     assert np.abs(known).max() > 0.0
 
 
@@ -101,7 +101,7 @@ def test_landmarks_are_one_percent_of_height_off(rng):
 
 
 def test_robust_similarity_is_exact_with_wrong_pairs(rng):
-    source = rng.normal(size=(200, 3)) + [0, 0, 6]
+    source = rng.normal(size=(200, 3)) + np.array([0.0, 0.0, 6.0])
     turn = noise.joint_turns(rng, np.zeros(1), 1, noise.at_level(8.0))[0, 0]
     target = 1.7 * source @ turn.T + [1.0, -2.0, 9.0]
     target[:30] += rng.normal(size=(30, 3)) * 4.0
