@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,13 @@ from synthetic_walk import Walk
 
 from josh_blender.engine.fit import initial, priors
 from josh_blender.engine.fit import landmarks as lm
-from josh_blender.engine.fit.problem import Problem, moved
+from josh_blender.engine.fit.problem import FitState, Problem, joint_blocks, moved
 from josh_blender.engine.fit.settings import FitSettings
 from josh_blender.engine.fit.track import Fitter
 from josh_blender.engine.results import PersonFit
 from josh_blender.engine.solver import so3
+from josh_blender.engine.solver.arrowhead import BAND, Chain
+from josh_blender.engine.solver.body_points import pose
 from josh_blender.engine.solver.self_collision import body_volume, overlap_of
 from josh_blender.scene4d.body import BodyModel, load_default_body
 from josh_blender.scene4d.conventions import JOINT_NAMES
@@ -206,3 +210,89 @@ def test_landmarks_lie_on_their_side_of_the_body() -> None:
     assert row[lm.NOSE][2] > row[lm.LEFT_EAR][2] + 0.05
     assert row[lm.LEFT_TOE][2] > row[lm.LEFT_HEEL][2] + 0.15
     assert row[lm.LEFT_INDEX][2] > row[lm.LEFT_PINKY][2] + 0.015
+
+
+def test_both_sides_have_the_same_spread_and_only_limbs_more_along_the_view() -> None:
+    seen = lm.landmark_map(MODEL)
+    row = {int(number): place for place, number in enumerate(seen.index)}
+    for table in (seen.spread, seen.depth_spread, seen.depth_share):
+        for left in (lm.LEFT_SHOULDER, lm.LEFT_WRIST, lm.LEFT_PINKY, lm.LEFT_KNEE, lm.LEFT_TOE):
+            assert table[row[left]] == table[row[left + 1]]
+    for torso in (lm.NOSE, lm.LEFT_SHOULDER, lm.RIGHT_HIP):
+        assert seen.depth_spread[row[torso]] == seen.depth_share[row[torso]] == 1.0
+    assert seen.depth_spread[row[lm.RIGHT_ANKLE]] > 1.0 > seen.depth_share[row[lm.RIGHT_WRIST]]
+
+
+def test_the_view_of_the_joints_own_blocks_writes_where_they_lie() -> None:
+    block = torch.zeros(2, 75, 75)
+    joint_blocks(block)[1, 5] = torch.arange(9.0).view(3, 3)
+    assert_allclose(block[1, 18:21, 18:21].numpy(), np.arange(9.0).reshape(3, 3))
+    assert int(block.count_nonzero()) == 8
+
+
+def still(frames: int) -> tuple[FitState, Problem]:
+    """A body that holds one odd pose for some frames, and its problem."""
+    walk = seen_walk(seconds=frames / 30.0)
+    fitter = Fitter(MODEL, FitSettings())
+    seen = fitter._observe(walk.people.tracks[0], walk.scene, walk.frames.time, HEIGHT)
+    start = fitter._start(walk.people.tracks[0], seen)
+    # The root's turn is smooth in the world: the same pose in every frame needs the camera to be still as well.
+    seen = replace(seen, world_from_camera=seen.world_from_camera[:1].expand_as(seen.world_from_camera))
+    angles = torch.as_tensor(np.random.default_rng(3).normal(0.0, 0.6, (24, 3)))
+    state = replace(
+        start,
+        rotation=so3.exp(angles).expand(len(start.trans), -1, -1, -1),
+        trans=start.trans[:1].expand_as(start.trans),
+    )
+    volume = body_volume(MODEL, state.betas.numpy())
+    return state, Problem(fitter.points, fitter.height, seen, FitSettings(), volume)
+
+
+def test_the_smoothness_has_the_slope_of_its_cost_where_little_turns() -> None:
+    state, problem = still(8)
+    frames, rng = len(state.trans), np.random.default_rng(4)
+    border = torch.zeros(len(state.betas) + 1, dtype=torch.float64)
+    state = moved(state, torch.as_tensor(rng.normal(0.0, 3e-3, (frames, 75))), border)
+    chain = Chain.zeros(frames, 75, len(border), state.trans)
+    problem._add_smoothness(state, chain)
+    for _ in range(4):
+        way = torch.as_tensor(rng.normal(0.0, 1.0, (frames, 75)))
+        ahead, behind = (problem._add_smoothness(moved(state, sign * 1e-6 * way, border), None) for sign in (1.0, -1.0))
+        assert_allclose(float((ahead - behind) / 2e-6), 2.0 * float((chain.gradient * way).sum()), rtol=0.03)
+        curvature = sum(
+            (2.0 if later else 1.0)
+            * torch.einsum("ti,tij,tj->", way[: frames - later], chain.band[: frames - later, later], way[later:])
+            for later in range(BAND)
+        )
+        large = problem._add_smoothness(moved(state, way * 1e-2, border), None)
+        small = problem._add_smoothness(moved(state, way * -1e-2, border), None)
+        middle = problem._add_smoothness(state, None)
+        assert_allclose(float(large + small - 2.0 * middle), 2e-4 * float(curvature), rtol=0.03)
+
+
+def test_swinging_about_the_usual_axis_costs_least() -> None:
+    state, problem = still(8)
+    costs = []
+    for axis in range(3):
+        swing = torch.zeros(len(state.trans), 24, 3, dtype=torch.float64)
+        swing[:, JOINT_NAMES.index("left_shoulder"), axis] = 0.3 * torch.sin(torch.arange(len(state.trans)) * 0.4)
+        costs.append(float(problem._add_smoothness(replace(state, rotation=so3.exp(swing) @ state.rotation), None)))
+    assert costs[0] < costs[1] < costs[2]
+
+
+def test_world_landmarks_that_show_a_share_of_the_depth_fit_exactly() -> None:
+    state, problem = still(3)
+    points = pose(problem.body, state.rotation, state.trans, state.betas).points
+    share = torch.stack([torch.ones_like(problem.seen.spread)] * 2 + [problem.seen.depth_share], -1)
+    # Centred first: the shares are of depths relative to the body, whatever the origin of the landmarks.
+    weight = problem.seen.world_weight / problem.seen.world_weight.sum(1, keepdim=True)
+    centred = points - (weight[..., None] * points).sum(1, keepdim=True)
+    shown = 0.9 * share * centred
+    middle = (weight[..., None] * shown).sum(1, keepdim=True)
+    problem = replace(problem, seen=replace(problem.seen, world=shown - middle))
+    exact = replace(state, scale=torch.tensor(1.0 / 0.9, dtype=torch.float64))
+    (_, rows), (_, naive) = (
+        tuple(one._data_rows(exact, jacobians=False)[k][1] for k in (0, 1))
+        for one in (problem, replace(problem, seen=replace(problem.seen, depth_share=torch.ones_like(share[:, 0]))))
+    )
+    assert float(rows) < 1e-9 * float(naive)

@@ -74,6 +74,20 @@ _SPREAD = {
     LEFT_HEEL: 0.8,
     LEFT_TOE: 1.0,
 }
+#: The depths of the world landmarks, relative to the hips: the share of a hand's true depth that they show (a network
+#: that cannot see depth leans to the mean), and the factor on `FitSettings.world_depth` for limbs, whose swings along
+#: the view they show least (docs/bodies_stage.md has the measurements).
+_DEPTH_SHARE = {LEFT_ELBOW: 0.9, LEFT_WRIST: 0.7, LEFT_PINKY: 0.7, LEFT_INDEX: 0.7}
+_DEPTH_SPREAD = {
+    LEFT_ELBOW: 1.5,
+    LEFT_WRIST: 1.5,
+    LEFT_PINKY: 1.5,
+    LEFT_INDEX: 1.5,
+    LEFT_KNEE: 2.0,
+    LEFT_ANKLE: 2.0,
+    LEFT_HEEL: 2.0,
+    LEFT_TOE: 2.0,
+}
 _KNUCKLE_M = 0.033
 _HEEL_HEIGHT_M = 0.04
 
@@ -87,13 +101,16 @@ _FEWEST_OWN = 40
 class LandmarkMap:
     """index (L,) of MediaPipe's 33 points; vertex_weights (L,V), joint_weights (L,24): mixes of posed points.
 
-    spread (L,): sigma of each point relative to the others.
+    spread (L,): sigma of each point relative to the others; depth_spread (L,): further factor along the view, for the
+    world landmarks; depth_share (L,): how much of the true depth, relative to the hips, these show.
     """
 
     index: Array
     vertex_weights: Array
     joint_weights: Array
     spread: Array
+    depth_spread: Array
+    depth_share: Array
 
 
 def landmark_map(model: BodyModel) -> LandmarkMap:
@@ -111,9 +128,15 @@ def landmark_map(model: BodyModel) -> LandmarkMap:
             landmark = number + (side == "right" and number != NOSE)
             rows[landmark] = _carried(model, rest, _joint(anchor.bone.replace("left", side)), start + offset)
     index = np.array(sorted(rows))
-    spread = np.array([_SPREAD[int(i)] if int(i) in _SPREAD else _SPREAD[int(i) - 1] for i in index])
     vertex_weights = np.stack([rows[int(number)] for number in index])
-    return LandmarkMap(index, vertex_weights, np.zeros((len(index), JOINT_COUNT)), spread)
+    tables = (_per_landmark(table, index) for table in (_SPREAD, _DEPTH_SPREAD, _DEPTH_SHARE))
+    return LandmarkMap(index, vertex_weights, np.zeros((len(index), JOINT_COUNT)), *tables)
+
+
+def _per_landmark(table: dict[int, float], index: Array) -> Array:
+    """Values (L,) of a table of the nose and of left landmarks, for both sides; 1 where it has none."""
+    left = [int(number) - (number != NOSE and number % 2 == 0) for number in index]
+    return np.array([table.get(number, 1.0) for number in left])
 
 
 def _skin_points(model: BodyModel, rest: Array, joints: Array, side: str) -> dict[int, Array]:

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 #: Usual angle and sigma of x, y, z in degrees; a right joint mirrors its left one.
 _USUAL: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "left_hip": ((-15.0, 0.0, 0.0), (40.0, 20.0, 13.0)),
+    "left_hip": ((-15.0, 0.0, 0.0), (40.0, 20.0, 5.0)),
     "left_knee": ((25.0, 0.0, 0.0), (40.0, 8.0, 5.0)),
     "left_ankle": ((-3.0, 0.0, 0.0), (15.0, 10.0, 8.0)),
     "left_foot": ((0.0, 0.0, 0.0), (10.0, 3.0, 3.0)),
@@ -30,7 +30,7 @@ _USUAL: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]]
     "neck": ((0.0, 0.0, 0.0), (14.0, 18.0, 10.0)),
     "head": ((0.0, 0.0, 0.0), (12.0, 18.0, 10.0)),
     "left_collar": ((0.0, 0.0, 0.0), (4.0, 10.0, 10.0)),
-    "left_shoulder": ((0.0, 0.0, -65.0), (35.0, 40.0, 40.0)),
+    "left_shoulder": ((0.0, 0.0, -65.0), (35.0, 30.0, 40.0)),
     "left_elbow": ((0.0, -30.0, 0.0), (35.0, 45.0, 12.0)),
     "left_wrist": ((0.0, 0.0, 0.0), (15.0, 15.0, 20.0)),
     "left_hand": ((0.0, 0.0, 0.0), (2.0, 2.0, 2.0)),
@@ -38,21 +38,21 @@ _USUAL: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]]
 #: Joint, axis, least and greatest angle in degrees of the hinges.
 _HINGES: dict[str, tuple[int, float, float]] = {"left_knee": (0, 0.0, 150.0), "left_elbow": (1, -150.0, 0.0)}
 
-#: Angular accelerations of everyday movement, relative to `FitSettings.turns`.
-_LIVELY: dict[str, float] = {
-    "pelvis": 0.7,
-    "hip": 1.2,
-    "knee": 2.0,
-    "ankle": 2.0,
-    "foot": 1.0,
-    "spine": 0.35,
-    "neck": 0.6,
-    "head": 0.6,
-    "collar": 0.4,
-    "shoulder": 1.2,
-    "elbow": 1.5,
-    "wrist": 1.5,
-    "hand": 1.0,
+#: Angular accelerations of everyday movement about x, y, z, relative to `FitSettings.turns`: limbs swing about one.
+_LIVELY: dict[str, tuple[float, float, float]] = {
+    "pelvis": (0.5, 0.5, 0.5),
+    "hip": (1.2, 0.36, 0.24),
+    "knee": (2.0, 0.5, 0.5),
+    "ankle": (2.0, 1.0, 1.0),
+    "foot": (1.0, 1.0, 1.0),
+    "spine": (0.2, 0.2, 0.2),
+    "neck": (0.36, 0.36, 0.36),
+    "head": (0.36, 0.36, 0.36),
+    "collar": (0.25, 0.25, 0.25),
+    "shoulder": (1.2, 0.36, 0.24),
+    "elbow": (0.4, 1.5, 0.4),
+    "wrist": (0.6, 0.6, 0.6),
+    "hand": (1.0, 1.0, 1.0),
 }
 _MIRROR = np.array([1.0, -1.0, -1.0])
 
@@ -86,7 +86,7 @@ def _smoothness() -> Array:
 USUAL_ANGLE, USUAL_SIGMA = _usual_angles()
 #: (24,3) radians, infinite where there is none.
 LEAST_ANGLE, GREATEST_ANGLE = _limits()
-#: (24,) share of `FitSettings.turns` of each joint.
+#: (24,3) share of `FitSettings.turns` of each joint about the axes of its parent.
 SMOOTHNESS = _smoothness()
 
 

@@ -30,8 +30,9 @@ class Observations:
 
     point (T,L,2) on the undistorted image plane at z = 1; sigma (T,) their sigma there at weight 1; weight (T,L);
     world (T,L,3) hip-centred metres in camera axes; world_weight (T,L); time (T,) s; world_from_camera (T,3,3)
-    rotation only; height: rest height in metres; spread (L,) factor on the sigma of each landmark;
-    usual_angle (24,3) of this body's joints, radians.
+    rotation only; height: rest height in metres; spread (L,) factor on the sigma of each landmark; depth_spread,
+    depth_share (L,): of the world landmarks along the view (`landmarks.LandmarkMap`); usual_angle (24,3) of this
+    body's joints, radians.
     """
 
     point: Tensor
@@ -43,6 +44,8 @@ class Observations:
     world_from_camera: Tensor
     height: float
     spread: Tensor
+    depth_spread: Tensor
+    depth_share: Tensor
     usual_angle: Tensor
 
 
@@ -131,11 +134,18 @@ class Problem:
         image_weight = seen.weight * kernel.weight(squared)
 
         share = seen.world_weight / seen.world_weight.sum(1, keepdim=True).clamp(min=1e-9)
-        centred = points - (share[..., None] * points).sum(1, keepdim=True)
-        world = seen.world - (share[..., None] * seen.world).sum(1, keepdim=True)
-        world_sigma = points.new_tensor([settings.world_side, settings.world_side, settings.world_depth])
-        world_sigma = world_sigma * seen.spread[:, None]
-        model = (centred - state.scale * world) / world_sigma
+
+        def centre(array: Tensor) -> Tensor:
+            weight = share.view(*share.shape, *(1,) * (array.ndim - 2))
+            return array - (weight * array).sum(1, keepdim=True)
+
+        world = centre(seen.world)
+        one = torch.ones_like(seen.spread)
+        shown = torch.stack([one, one, seen.depth_share], -1)
+        world_sigma = seen.spread[:, None] * torch.stack(
+            [settings.world_side * one, settings.world_side * one, settings.world_depth * seen.depth_spread], -1
+        )
+        model = (centre(shown * centre(points)) - state.scale * world) / world_sigma
         squared = model.square().sum(-1)
         world_cost = (seen.world_weight * kernel.cost(squared)).sum()
         world_weight = seen.world_weight * kernel.weight(squared)
@@ -150,9 +160,8 @@ class Problem:
         def flatten(jacobian: Tensor) -> Tensor:
             return (jacobian[..., :2, :] - flat[..., None] * jacobian[..., 2:, :]) / (depth * sigma)[..., None]
 
-        def centre(jacobian: Tensor) -> Tensor:
-            mean = (share[..., None, None] * jacobian).sum(1, keepdim=True)
-            return (jacobian - mean) / world_sigma[..., None]
+        def of_world(jacobian: Tensor) -> Tensor:
+            return centre(shown[..., None] * centre(jacobian)) / world_sigma[..., None]
 
         no_scale = image.new_zeros(*image.shape, 1)
         by_scale = -(world / world_sigma)[..., None]
@@ -166,9 +175,9 @@ class Problem:
         world_rows = Rows(
             model,
             world_weight,
-            [(frame, centre(by_pose))],
+            [(frame, of_world(by_pose))],
             columns,
-            torch.cat([centre(by_shape), by_scale], -1),
+            torch.cat([of_world(by_shape), by_scale], -1),
         )
         return [(image_rows, image_cost), (world_rows, world_cost)]
 
@@ -188,9 +197,7 @@ class Problem:
             curvature = weight + limit * (beyond != 0.0)
             block = slope.transpose(-1, -2) @ (curvature[..., None] * slope)
             gradient = (slope.transpose(-1, -2) @ pull[..., None])[..., 0]
-            for joint in range(angle.shape[1]):
-                place = slice(3 + 3 * joint, 6 + 3 * joint)
-                chain.band[:, 0, place, place] += block[:, joint]
+            joint_blocks(chain.band[:, 0]).add_(block)
             chain.gradient[:, 3:] += gradient.reshape(len(gradient), -1)
         return cost
 
@@ -211,39 +218,32 @@ class Problem:
             sum(factor[k, :, None] * place[k : frames - 2 + k] for k in range(BAND)) / self.settings.acceleration
         )
         assert isinstance(acceleration, Tensor)
-        # The root turns in the axes of the world; the other joints in their parent, which no camera moves.
+        # The root turns in the axes of the world; the other joints in those of their parent, which no camera moves.
         rotation = torch.cat([turn[:, None] @ state.rotation[:, :1], state.rotation[:, 1:]], 1)
-        relative = rotation[:-1].transpose(-1, -2) @ rotation[1:]
-        speed = so3.log(relative) / step[:, None, None]
-        sigma = self.settings.turns * state.trans.new_tensor(priors.SMOOTHNESS)[:, None]
-        spin = speed.diff(dim=0) / span[:, None, None] / sigma
+        speed = so3.log(rotation[:-1].transpose(-1, -2) @ rotation[1:]) / step[:, None, None]
+        sigma = self.settings.turns * state.trans.new_tensor(priors.SMOOTHNESS)
+        spin = (rotation[1:-1] @ (speed.diff(dim=0) / span[:, None, None])[..., None])[..., 0] / sigma
         cost = acceleration.square().sum() + spin.square().sum()
         if chain is None:
             return cost
         # Neighbouring frames differ little in their axes, so the Jacobian of the spin is taken as that of a vector.
-        slopes = [
-            torch.cat(
-                [
-                    (factor[k] / self.settings.acceleration)[:, None].expand(-1, 3),
-                    (factor[k][:, None, None] / sigma).expand(-1, -1, 3).reshape(frames - 2, -1),
-                ],
-                1,
-            )
-            for k in range(BAND)
-        ]
-        pulls = torch.cat([acceleration, spin.reshape(frames - 2, -1)], 1)
         for first in range(BAND):
             rows = slice(first, frames - 2 + first)
-            pull = slopes[first] * pulls
-            # The place is smooth in the axes of the world and solved for in those of the camera.
-            pull[:, :3] = (turn[rows].transpose(-1, -2) @ pull[:, :3, None])[..., 0]
-            chain.gradient[rows] += pull
+            slope = factor[first]
+            pull = (slope / self.settings.acceleration)[:, None] * acceleration
+            # The place is smooth in the axes of the world and solved for in those of the camera; the turns likewise.
+            chain.gradient[rows, :3] += (turn[rows].transpose(-1, -2) @ pull[..., None])[..., 0]
+            pull = slope[:, None, None] * spin / sigma
+            turned = rotation[rows].transpose(-1, -2)
+            chain.gradient[rows, 3:] += (turned @ pull[..., None])[..., 0].flatten(1)
             for later in range(first, BAND):
-                product = slopes[first] * slopes[later]
-                chain.band[rows, later - first].diagonal(dim1=-2, dim2=-1)[:, 3:] += product[:, 3:]
                 others = slice(later, frames - 2 + later)
+                product = slope * factor[later]
+                band = chain.band[rows, later - first]
                 between = turn[rows].transpose(-1, -2) @ turn[others]
-                chain.band[rows, later - first, :3, :3] += product[:, :1, None] * between
+                band[:, :3, :3] += (product / self.settings.acceleration**2)[:, None, None] * between
+                between = turned @ (rotation[others] / sigma.square()[..., None])
+                joint_blocks(band).add_(product[:, None, None, None] * between)
         return cost
 
     def _add_shape(self, state: FitState, system: Arrowhead | None) -> Tensor:
@@ -261,6 +261,13 @@ class Problem:
             system.matrix[count, count] += settings.scale**-2
             system.gradient[count] += stretch / settings.scale
         return weight * betas.square().sum() + excess.square() + stretch.square()
+
+
+def joint_blocks(block: Tensor) -> Tensor:
+    """The view (T,24,3,3) of the joints' own blocks in blocks (T,75,75) of a chain."""
+    count = (block.shape[1] - 3) // 3
+    joints = block[:, 3:, 3:].view(-1, count, 3, count, 3)
+    return joints.diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
 
 
 def moved(state: FitState, chain: Tensor, border: Tensor) -> FitState:

@@ -27,8 +27,8 @@ Array = NDArray[Any]
 #: A landmark with less visibility counts nothing on the image; with more than this plus the ramp it counts fully.
 _LEAST_VISIBILITY = 0.2
 _VISIBILITY_RAMP = 0.5
-#: The network's guess of a hidden joint is a pose that people take, but it puts hidden arms too near the camera.
-_HIDDEN_WORLD_WEIGHT = 0.05
+#: The network's guess of a hidden joint is a pose that people take, if not the one they take now.
+_HIDDEN_WORLD_WEIGHT = 0.4
 _WORLD_WEIGHT = 1.0
 #: Fits worse than this share of the person's height, or so many frames without any, are not to be trusted.
 _WORST_ERROR = 0.05
@@ -82,6 +82,8 @@ class Fitter:
             world_from_camera=_tensor(scene.world_from_camera[track.index, :3, :3]),
             height=height,
             spread=_tensor(self.map.spread),
+            depth_spread=_tensor(self.map.depth_spread),
+            depth_share=_tensor(self.map.depth_share),
             usual_angle=_tensor(priors.usual_angles(self.points.joint_rest.numpy())),
         )
 
