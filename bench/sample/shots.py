@@ -112,7 +112,8 @@ def compose(shot: Shot, body: BodyModel) -> Composition:
         ValueError: the people cannot do what is asked of them.
     """
     place = courtyard(shot.place) if isinstance(shot.place, CourtyardSettings) else yard(shot.place)
-    times = np.arange(shot.timeline or shot.frames) / shot.fps
+    # A movement needs two frames to have a rate; one of them may be shown.
+    times = np.arange(max(shot.timeline or shot.frames, 2)) / shot.fps
     people = [
         animate(
             body,

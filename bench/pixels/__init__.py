@@ -1,0 +1,1 @@
+"""The default pipeline from pixels on the benchmark's sequences (docs/benchmark.md)."""
