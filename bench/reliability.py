@@ -140,13 +140,21 @@ def kills(video: Path, home: Path, count: int) -> int:
     wanted = contents(job.result)
     print(f"undisturbed run       {whole:.1f} s, {len(wanted)} files")
     moments = random.Random(SEED)
-    failed, where = 0, dict[str, int]()
-    for number in range(count):
+    failed, number, finished, where = 0, 0, 0, dict[str, int]()
+    while number < count:
         output = home / f"run{number}"
+        begun = time.monotonic()
         job = start(video, output)
         seen = follow(job, seconds=moments.uniform(0.0, whole))
+        if job.result is not None:
+            # Not a kill; the next moments are drawn from a run as short as this one.
+            whole = min(whole, time.monotonic() - begun)
+            finished += 1
+            shutil.rmtree(output)
+            continue
+        number += 1
         stages = [message.name for message in seen if isinstance(message, Stage)]
-        stage = "finished" if job.result is not None else stages[-1] if stages else "before the first stage"
+        stage = stages[-1] if stages else "before the first stage"
         where[stage] = where.get(stage, 0) + 1
         left = group_members(job.process_id)
         job = start(video, output)
@@ -158,8 +166,9 @@ def kills(video: Path, home: Path, count: int) -> int:
         if different or left or len(others) != 2 or not set(stages[:-1]) <= set(reused):
             failed += 1
             print(f"  kill {number} in {stage}: {job.error or different[:5]} left {left} {others} reused {reused}")
-        shutil.rmtree(output)
-    print(f"killed in             {', '.join(f'{name} {number}' for name, number in sorted(where.items()))}")
+        shutil.rmtree(output, ignore_errors=True)
+    print(f"killed in             {', '.join(f'{name} {times}' for name, times in sorted(where.items()))}")
+    print(f"finished before       {finished} more, not counted")
     print(f"same result           {count - failed} of {count}, bit-equal stages and scene")
     return failed
 
@@ -168,15 +177,21 @@ def cancels(video: Path, home: Path, count: int) -> float:
     """Cancel jobs; prints and returns the longest time until nothing is left of one."""
     moments = random.Random(SEED)
     times = []
-    for number in range(count):
-        job = start(video, home / f"cancel{number}")
+    while len(times) < count:
+        output = home / "cancelled"
+        job = start(video, output)
         limit = time.monotonic() + moments.uniform(0.0, 8.0)
         while time.monotonic() < limit and job.running:
             job.poll()
             time.sleep(_POLL)
+        if not job.running:
+            # It had finished: nothing to cancel.
+            shutil.rmtree(output)
+            continue
         job.cancel()
         times.append(seconds_until_gone(job.process_id, job.poll))
         follow(job)
+        shutil.rmtree(output, ignore_errors=True)
     stubborn = []
     for _ in range(count):
         job = Job.start([sys.executable, "-c", STUBBORN], engine_environment())

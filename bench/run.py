@@ -13,7 +13,12 @@ def main() -> int:
     runs = [
         ("The default pipeline on the sample clip", [sys.executable, "bench/pipeline.py"]),
         ("A rendered pure pan", [sys.executable, "bench/pan.py"]),
+        ("What a job costs Blender's interface", [sys.executable, "bench/job_tick.py"]),
     ]
+    if sys.platform == "linux":
+        runs.append(("How the engine ends and goes on", [sys.executable, "bench/reliability.py"]))
+    else:
+        print("How the engine ends and goes on: skipped, it looks processes up in /proc")
     for version, folder in (("4.5", ".venv-bpy45"), ("5.2", ".venv-bpy52")):
         python = ROOT / folder / "bin" / "python"
         if python.exists():

@@ -49,9 +49,13 @@ class JOSH4D_OT_set_up_engine(bpy.types.Operator):
             layout.label(text="The engine's packages do not exist for this system", icon="ERROR")
         else:
             layout.label(text=cost_text(recipe), icon="INFO", translate=False)
-        if not may_go_online():
-            layout.label(text="Blender may not go online", icon="ERROR")
-            layout.prop(context.preferences.system, "use_online_access")
+        # Drawn in either state: a dialog does not grow or shrink well while it is open.
+        online = may_go_online()
+        layout.label(
+            text="Blender may go online" if online else "Blender may not go online",
+            icon="CHECKMARK" if online else "ERROR",
+        )
+        layout.prop(context.preferences.system, "use_online_access")
 
     def execute(self, context):
         folder = engine_folder(context)
