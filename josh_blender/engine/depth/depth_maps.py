@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from ..results import FramesResult
 from ..video.reader import FrameReader
 from .consistency import agree, drop_speckles
 from .ground_fill import fill_ground
-from .plane_sweep import View, sweep
+from .plane_sweep import RawDepth, View, sweep
 from .sky import find_sky
 
 Array = NDArray[Any]
@@ -27,6 +29,8 @@ _CORRELATION = (0.35, 0.85)
 _ENOUGH_MAPS = 2
 #: Patches of fewer pixels than this float in the air more often than not.
 _SPECKLE = 30
+#: Sweeps at once at most: each holds a cost volume of its own.
+_MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -164,18 +168,24 @@ def make_depth_maps(
     rows = np.unique(np.linspace(0, len(keyframe) - 1, min(len(keyframe), settings.most_maps)).round().astype(int))
     made: list[int] = []
     correlations: dict[int, Array] = {}
-    for row in rows:
+
+    def sweep_from(row: int) -> RawDepth | None:
         sources = choose_sources(points, seen_by, centres, row, settings.sources, settings.angle)
         z = transform(invert_rigid(world_from_camera[int(keyframe[row])]), points[seen_by[row]])[:, 2]
         z = z[z > 0.0]
-        if sources and len(z) >= 8:
-            near, far = 0.6 * np.percentile(z, 1.0), 2.0 * np.percentile(z, 99.0)
-            raw = sweep(maps[row].view, [maps[other].view for other in sources], float(near), float(far))
-            maps[row].depth = np.where(maps[row].blocked, 0.0, raw.depth).astype(np.float32)
-            maps[row].flat = raw.flat
-            correlations[int(row)] = raw.correlation
-            made.append(int(row))
-        step()
+        if not sources or len(z) < 8:
+            return None
+        near, far = 0.6 * np.percentile(z, 1.0), 2.0 * np.percentile(z, 99.0)
+        return sweep(maps[row].view, [maps[other].view for other in sources], float(near), float(far))
+
+    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+        for row, raw in zip(rows, pool.map(sweep_from, rows), strict=True):
+            if raw is not None:
+                maps[row].depth = np.where(maps[row].blocked, 0.0, raw.depth).astype(np.float32)
+                maps[row].flat = raw.flat
+                correlations[int(row)] = raw.correlation
+                made.append(int(row))
+            step()
     _check(maps, made, correlations, settings)
     return [maps[row] for row in made]
 

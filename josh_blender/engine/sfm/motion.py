@@ -34,6 +34,8 @@ _PICTURE_WIDTH = 480.0
 #: Pairs of corners that the pan is solved from.
 _MOST_PAIRS = 3000
 _FOCAL_GUESSES = (1.0, 0.65, 1.6, 2.6)
+#: Steps from every focal length, and further ones from the best.
+_FIRST_PAN_STEPS = 8
 _PAN_STEPS = 40
 #: Robust scale of the residuals, px at 480 px width, and how far k1 may be from 0.
 _PAN_SIGMA, _K1_SPREAD = 0.15, 0.1
@@ -204,21 +206,29 @@ def solve_pan(flow: Flow, count: int, size: tuple[int, int], focal: float | None
     """
     centre = np.array([size[0] / 2.0, size[1] / 2.0])
     few = _thinned(flow)
-    best: Pan | None = None
+    best: tuple[float, _PanState] | None = None
     for guess in [focal] if focal is not None else [factor * max(size) for factor in _FOCAL_GUESSES]:
         rotation = _chained_rotations(flow, count, np.array([guess, guess, *centre]))
-        state = _solve_from(few, _PanState(rotation, guess, 0.0), centre, focal is not None)
-        errors = np.linalg.norm(_pan_residuals(few, state, centre), axis=1)
-        error = float(np.median(errors))
-        if best is None or error < best.error - 1e-4:
-            followed = few.second - few.first
-            wide = float(np.median(errors[followed == followed.max()]))
-            best = Pan(state.rotation, state.focal, state.k1, error, float(np.percentile(errors, 75.0)), wide)
+        state = _solve_from(few, _PanState(rotation, guess, 0.0), centre, focal is not None, _FIRST_PAN_STEPS)
+        error = float(np.median(_pan_errors(few, state, centre)))
+        if best is None or error < best[0]:
+            best = error, state
         # So far off that no focal length will help.
-        if best.error > _HOPELESS_PX:
+        if best[0] > _HOPELESS_PX:
             break
     assert best is not None
-    return best
+    state = _solve_from(few, best[1], centre, focal is not None, _PAN_STEPS)
+    errors = _pan_errors(few, state, centre)
+    followed = few.second - few.first
+    wide = float(np.median(errors[followed == followed.max()]))
+    return Pan(
+        state.rotation, state.focal, state.k1, float(np.median(errors)), float(np.percentile(errors, 75.0)), wide
+    )
+
+
+def _pan_errors(flow: Flow, state: _PanState, centre: Array) -> Array:
+    """Distances (N,) px at 480 px width."""
+    return np.asarray(np.linalg.norm(_pan_residuals(flow, state, centre), axis=1))
 
 
 def _chained_rotations(flow: Flow, count: int, intrinsics: Array) -> Array:
@@ -233,11 +243,11 @@ def _chained_rotations(flow: Flow, count: int, intrinsics: Array) -> Array:
     return rotation
 
 
-def _solve_from(flow: Flow, state: _PanState, centre: Array, fixed_focal: bool) -> _PanState:
+def _solve_from(flow: Flow, state: _PanState, centre: Array, fixed_focal: bool, steps: int) -> _PanState:
     count = len(state.rotation)
     damping = 1e-3
     normal, gradient, cost = _normal_equations(flow, state, centre, fixed_focal)
-    for _ in range(_PAN_STEPS):
+    for _ in range(steps):
         # The lens of a short pan is held near a plain one.
         lens_prior = np.zeros(len(gradient))
         lens_prior[1] = 1.0 / _K1_SPREAD**2

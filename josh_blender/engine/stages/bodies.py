@@ -11,6 +11,7 @@ from ...scene4d.errors import UserError
 from ..fit.settings import FitSettings
 from ..fit.track import Fitter
 from ..results import BodiesResult, FramesResult, PeopleResult, PersonFit, SceneResult, Track
+from ..threads import one_torch_thread
 
 #: Mean height of the world's adults, used where the user gave none.
 POPULATION_HEIGHT_M = 1.71
@@ -31,6 +32,7 @@ class BodiesSettings:
     fit: FitSettings = field(default_factory=FitSettings)
 
 
+@one_torch_thread()
 def run_bodies(
     frames: FramesResult,
     people: PeopleResult,

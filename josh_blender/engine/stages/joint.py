@@ -35,6 +35,7 @@ from ..solver.settings import SolverSettings
 from ..solver.state import State
 from ..solver.surfaces import read_depth_clouds
 from ..solver.upright import mean_direction
+from ..threads import one_torch_thread
 
 Array = NDArray[Any]
 
@@ -70,6 +71,7 @@ class StartScale:
     lower_feet: bool
 
 
+@one_torch_thread()
 def run_joint(
     frames: FramesResult,
     people: PeopleResult,
