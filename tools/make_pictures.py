@@ -20,7 +20,8 @@ from josh_blender.scene4d.files import find_source, read_scene
 
 ROOT = Path(__file__).resolve().parents[1]
 _OPACITY = 0.8
-_QUALITY = 85
+_QUALITY = 78
+_LONGER_SIDE = 1280
 
 
 def _plate(scene_path: Path, offset: int, folder: Path) -> np.ndarray:
@@ -60,6 +61,8 @@ def main() -> None:
     alpha = people[..., 3:] / 255.0 * _OPACITY
     overlay = (people[..., :3] * alpha + plate * (1.0 - alpha)).astype(np.uint8)
     grid = np.vstack([np.hstack([overlay, others[0]]), np.hstack(others[1:])])
+    factor = _LONGER_SIDE / max(grid.shape)
+    grid = cv2.resize(grid, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(arguments.picture), grid, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
 
 

@@ -44,7 +44,14 @@ _SOURCES: dict[str, tuple[str, ...]] = {
         "scene4d/camera.py",
         "scene4d/rotations.py",
     ),
-    "bodies": ("engine/stages/bodies.py", "engine/fit", "engine/solver", "engine/body", "scene4d/body.py"),
+    "bodies": (
+        "engine/stages/bodies.py",
+        "engine/fit",
+        "engine/solver",
+        "engine/body",
+        "engine/threads.py",
+        "scene4d/body.py",
+    ),
     "contact": ("engine/stages/contact.py", "engine/contact", "engine/solver", "scene4d/body.py"),
     "joint": ("engine/stages/joint.py", "engine/solver"),
 }
