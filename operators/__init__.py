@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import bpy
 
-from . import delivery, doctor, job_controls, job_queue, preferences, reconstruct, reconstruct_settings
+from . import (
+    delivery,
+    doctor,
+    first_run,
+    job_controls,
+    job_queue,
+    preferences,
+    reconstruct,
+    reconstruct_presets,
+    reconstruct_settings,
+)
 from .doctor import JOSH4D_OT_doctor
 from .find_files import JOSH4D_OT_find_plate, JOSH4D_OT_find_scene
 from .fit_skeleton import JOSH4D_OT_fit_skeleton
@@ -27,6 +37,8 @@ CLASSES = (
     *delivery.CLASSES,
     *job_controls.CLASSES,
     *reconstruct.CLASSES,
+    *reconstruct_presets.CLASSES,
+    *first_run.CLASSES,
     JOSH4D_OT_set_up_engine,
     JOSH4D_OT_doctor,
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpy
 import bpy.utils.previews
+from bl_ui.utils import PresetPanel
 
 from ..josh_blender.jobs.queue import Entry
 from ..josh_blender.jobs.reconstruct_command import free_bytes, in_blender, output_folder, size_text, time_text
@@ -149,12 +150,25 @@ class _Panel:
     bl_category = "JOSH 4D"
 
 
+class JOSH4D_PT_reconstruct_presets(PresetPanel, bpy.types.Panel):
+    """Settings kept under a name"""
+
+    bl_label = "Reconstruct Presets"
+    preset_subdir = "josh4d/reconstruct"
+    preset_operator = "script.execute_preset"
+    preset_add_operator = "josh4d.add_reconstruct_preset"
+
+
 class JOSH4D_PT_reconstruct(_Panel, bpy.types.Panel):
     """A video becomes people, a camera and a place"""
 
     bl_idname = "JOSH4D_PT_reconstruct"
     bl_label = "Reconstruct from Video"
     bl_order = 1
+
+    def draw_header_preset(self, context):
+        self.layout.operator("josh4d.open_help", text="", icon="HELP", emboss=False)
+        JOSH4D_PT_reconstruct_presets.draw_panel_header(self.layout)
 
     def draw(self, context):
         layout = self.layout
@@ -167,6 +181,10 @@ class JOSH4D_PT_reconstruct(_Panel, bpy.types.Panel):
             layout.prop(settings, "picture", text="")
         else:
             layout.template_ID(settings, "clip", open="clip.open")
+        if settings.source is None:
+            row = layout.row(align=True)
+            row.operator("josh4d.try_sample", icon="FILE_MOVIE")
+            row.operator("josh4d.open_help", icon="HELP")
         if settings.problem:
             _paragraph(layout, settings.problem, width, "ERROR")
         elif settings.count:
@@ -347,6 +365,7 @@ class JOSH4D_PT_reconstruct_clip(bpy.types.Panel):
 
 
 CLASSES = (
+    JOSH4D_PT_reconstruct_presets,
     JOSH4D_PT_reconstruct,
     JOSH4D_PT_known,
     JOSH4D_PT_detect,

@@ -16,7 +16,9 @@ import pytest
 from josh_blender.jobs.torch_builds import WHEEL_INDEX
 
 ROOT = Path(__file__).resolve().parents[1]
-BLENDER_MODULES = frozenset({"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "addon_utils"})
+BLENDER_MODULES = frozenset(
+    {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "addon_utils", "bl_operators", "bl_ui"}
+)
 ENGINE_MODULES = frozenset({"numpy", "scipy", "cv2", "av", "pycolmap", "ai_edge_litert", "torch"})
 
 
@@ -39,6 +41,7 @@ LAYERS = {
             "josh_blender.jobs.protocol",
             "josh_blender.jobs.environment",
             "josh_blender.jobs.lifeline",
+            "josh_blender.jobs.file_lock",
             "josh_blender.__version__",
         ),
     ),

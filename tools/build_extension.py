@@ -13,8 +13,12 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-_COMMAND = "scripts/addons_core/bl_pkg/cli/blender_ext.py"
+sys.path.insert(0, str(ROOT))
 
+from tools.help_pages import help_files  # noqa: E402
+
+_COMMAND = "scripts/addons_core/bl_pkg/cli/blender_ext.py"
+_SAMPLE = "bench/sample/data/sample.mp4"
 
 #: The date of every file in the zip, so that the same source gives the same bytes; the earliest a zip can hold.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -48,6 +52,7 @@ def build(output: Path, root: Path = ROOT) -> Path:
         stale.unlink()
     _run(commands[-1], "build", "--source-dir", str(root), "--output-dir", str(output))
     (archive,) = output.glob("josh4d-*.zip")
+    add_help(archive, root)
     make_reproducible(archive)
     for command in commands:
         _run(command, "validate", str(archive))
@@ -58,6 +63,14 @@ def build(output: Path, root: Path = ROOT) -> Path:
 def _run(command: Path, *words: str) -> None:
     # Without -B the command would leave its bytecode in the bpy environment.
     subprocess.run([sys.executable, "-B", str(command), *words], check=True)
+
+
+def add_help(archive: Path, root: Path) -> None:
+    """Put the pages of help and the sample clip into a zip, in its folder ``help``."""
+    files = {**help_files(root / "docs"), "sample.mp4": (root / _SAMPLE).read_bytes()}
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as target:
+        for name, data in files.items():
+            target.writestr(f"help/{name}", data)
 
 
 def make_reproducible(archive: Path) -> None:

@@ -22,10 +22,22 @@ STAMP = "josh4d-stamp.json"
 PATIENCE = 1500
 
 PYTEST = ["pytest==9.2.0"]
+#: The extension is built where Blender's command for it is.
+BUILDING = ["markdown-it-py==4.3.0"]
 ENVIRONMENTS = {
     "engine": {"folder": ".venv", "python": "3.11", "packages": ["-e", ".[dev]"], "needed": True},
-    "bpy45": {"folder": ".venv-bpy45", "python": "3.11", "packages": ["bpy==4.5.15", *PYTEST], "needed": True},
-    "bpy52": {"folder": ".venv-bpy52", "python": "3.13", "packages": ["bpy==5.2.3", *PYTEST], "needed": False},
+    "bpy45": {
+        "folder": ".venv-bpy45",
+        "python": "3.11",
+        "packages": ["bpy==4.5.15", *PYTEST, *BUILDING],
+        "needed": True,
+    },
+    "bpy52": {
+        "folder": ".venv-bpy52",
+        "python": "3.13",
+        "packages": ["bpy==5.2.3", *PYTEST, *BUILDING],
+        "needed": False,
+    },
 }
 
 

@@ -95,11 +95,12 @@ def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
         settings = replace(settings, body=prepare_body(settings.body))
     work = WorkFolder(settings.scene_folder)
     try:
-        work.open()
-        report.start(STAGES[:2] if settings.only_people else STAGES, work.scene, work.log)
-        result = _run_stages(settings, work, report)
-        if not settings.only_people:
-            work.close()
+        with work.alone():
+            work.open()
+            report.start(STAGES[:2] if settings.only_people else STAGES, work.scene, work.log)
+            result = _run_stages(settings, work, report)
+            if not settings.only_people:
+                work.close()
     except Exception as error:
         if is_disk_full(error, settings.output):
             raise disk_full_error(settings.output) from error

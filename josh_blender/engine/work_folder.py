@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..jobs.file_lock import lock
+from ..scene4d.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,35 @@ class WorkFolder:
     def log(self) -> Path:
         """The log during a run. Beside the work, because Windows cannot move a folder with an open file."""
         return self.scene.with_name(self.scene.name + ".log")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Inside, no other process works on this scene; a lock goes with its process, however that ends.
+
+        Raises:
+            UserError: another one does.
+            OSError: the folder cannot be written.
+        """
+        path = self.scene.with_name(self.scene.name + ".lock")
+        with path.open("a") as file:
+            try:
+                lock(file)
+                # Whoever had it before may have removed the file between our opening and our locking it.
+                ours = path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except OSError:
+                ours = False
+            if not ours:
+                raise UserError(
+                    "scene_in_use",
+                    f"“{self.scene.name}” is being made by another program already.",
+                    "Wait for it or cancel it there, or choose another folder with --output.",
+                )
+            try:
+                yield
+            finally:
+                # Windows does not remove what is open: the empty file stays there, and does no harm.
+                with suppress(PermissionError):
+                    path.unlink(missing_ok=True)
 
     def open(self) -> None:
         """Bring back the finished stages of an earlier scene; the scene itself stays as it is.

@@ -38,6 +38,7 @@ REMEDIES: dict[str, Remedy] = {
     "no_room": _CHOOSE_OUTPUT,
     "not_a_video": _CHOOSE_VIDEO,
     "permission_denied": _CHOOSE_OUTPUT,
+    "scene_in_use": _CHOOSE_OUTPUT,
     "unknown_person": _DETECT,
     "wrong_models": _SET_UP,
     "wrong_scene": _FIND_SCENE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,9 @@ assert name in bpy.context.preferences.addons.keys(), "not enabled"
 assert bpy.ops.josh4d.import_scene(filepath=pointer) == {"FINISHED"}
 kinds = sorted(item["josh4d_kind"] for item in bpy.data.objects)
 panels = [one for one in dir(bpy.types) if one.startswith("JOSH4D_PT_")]
+sample = bpy.ops.josh4d.try_sample(directory=sys.argv[2] + ".sample")
+settings = bpy.context.scene.josh4d_reconstruct
+assert sample == {"FINISHED"} and settings.count == 120 and not settings.problem, settings.problem
 foreign = [one for one in sys.modules if one.split(".")[0] == "josh_blender"]
 bpy.ops.preferences.addon_disable(module=name)
 left = [one for one in dir(bpy.types) if one.startswith("JOSH4D_")]
@@ -103,8 +107,26 @@ def archive(tmp_path_factory):
 def test_the_zip_holds_the_extension_and_nothing_else(archive):
     names = zipfile.ZipFile(archive).namelist()
     assert {"__init__.py", "blender_manifest.toml", "josh_blender/scene4d/data/cc0_body.npz"} <= set(names)
-    assert {name.split("/")[0] for name in names if "/" in name} == {"josh_blender", "operators", "panels"}
-    assert not [name for name in names if name.endswith((".pyc", ".zip", ".blend", ".mp4")) or "/." in name]
+    assert {name.split("/")[0] for name in names if "/" in name} == {"help", "josh_blender", "operators", "panels"}
+    assert not [name for name in names if name.endswith((".pyc", ".zip", ".blend")) or "/." in name]
+    assert [name for name in names if name.endswith(".mp4")] == ["help/sample.mp4"]
+
+
+def test_the_help_is_whole(archive):
+    """Every link and every picture of the pages leads to something that is in the zip."""
+    with zipfile.ZipFile(archive) as opened:
+        names = set(opened.namelist())
+        pages = {name: opened.read(name).decode() for name in names if name.endswith(".html")}
+    assert "help/first_steps.html" in pages
+    for name, text in pages.items():
+        targets = re.findall(r'(?:href|src)="([^"]+)"', text)
+        assert len(targets) >= len(pages)
+        for target in targets:
+            path, _, anchor = target.partition("#")
+            file = f"help/{path}" if path else name
+            assert file in names, f"{name} leads to {target}"
+            assert not anchor or f'id="{anchor}"' in pages[file], f"{name} leads to {target}"
+        assert "](" not in text and "|---|" not in text, "something was not understood as Markdown"
 
 
 def test_install_and_import(archive, tmp_path):

@@ -52,7 +52,7 @@ def drawn(*names: str) -> SimpleNamespace:
     """What the panels put into their layouts."""
     notes = SimpleNamespace(texts=[], operators=[], properties=[])
     module = sys.modules[f"{PACKAGE}.panels.reconstruct"]
-    for name in names or [one.__name__ for one in module.CLASSES]:
+    for name in names or [one.__name__ for one in module.CLASSES if not hasattr(one, "preset_subdir")]:
         panel = getattr(module, name)
         fake = SimpleNamespace(layout=Layout(notes), pictures=None)
         for helper in ("_draw_person", "_picture"):
@@ -102,6 +102,12 @@ def test_a_job_from_start_to_end(studio: Studio) -> None:  # noqa: F811
     notes = drawn(MAIN)
     assert {"continue_job", "remove_job"} <= set(notes.operators) and "import_result" not in notes.operators
     hold.unlink()
+
+
+def test_the_first_run_offers_a_clip_and_help(studio: Studio) -> None:  # noqa: F811
+    assert "try_sample" not in drawn(MAIN).operators
+    studio.settings.source_kind, studio.settings.video = "VIDEO", ""
+    assert {"try_sample", "open_help"} <= set(drawn(MAIN).operators)
 
 
 def test_an_error_with_the_button_that_helps(studio: Studio) -> None:  # noqa: F811

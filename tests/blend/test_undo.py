@@ -139,6 +139,10 @@ def run_video_as_scene(bench):
     return lambda: bpy.ops.josh4d.video_as_scene("EXEC_DEFAULT", filepath=str(SAMPLE))
 
 
+def run_try_sample(bench):
+    return lambda: bpy.ops.josh4d.try_sample(directory=str(bench.folder / "sample"))
+
+
 def _in_editor(kind, prepare, run):
     """Run in an area that shows an editor of a kind."""
     area = bpy.context.window_manager.windows[0].screen.areas[0]

@@ -5,7 +5,7 @@
 killed; ``FAKE_FAIL`` ``STAGE:KIND`` a stage that fails: ``unexpected``, ``full``, ``memory``, ``user``, ``import``,
 ``permission``, ``torch`` (out of memory as torch says it),
 ``fill`` (writes until the disk is full);
-``FAKE_FRAMES`` makes the first stage up too.
+``FAKE_HOLD`` ``STAGE:FILE`` a stage that waits until the file is gone. ``FAKE_FRAMES`` makes the first stage up too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import errno
 import os
 import signal
 import sys
+import time
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,6 +58,9 @@ def enter(stage: str, folder: Path) -> None:
     (folder / "half").write_text("half a file")
     if os.environ.get("FAKE_KILL") == stage:
         os.kill(os.getpid(), signal.SIGKILL)
+    held, _, file = os.environ.get("FAKE_HOLD", "").partition(":")
+    while held == stage and Path(file).exists():
+        time.sleep(0.01)
     failing, _, kind = os.environ.get("FAKE_FAIL", "").partition(":")
     if failing == stage and kind == "fill":
         with (folder / "half").open("wb") as file:

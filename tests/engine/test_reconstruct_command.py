@@ -128,6 +128,38 @@ def test_a_killed_run_continues_at_the_stage_that_was_killed(studio: Studio, und
     assert (studio.scene / "camera.npz").read_bytes() == (undisturbed.scene / "camera.npz").read_bytes()
 
 
+def test_two_programs_do_not_make_the_same_scene(studio: Studio) -> None:
+    """The second is refused and disturbs nothing; a killed one leaves no lock behind."""
+    studio.executed.write_text("")
+    holding = studio.home / "hold"
+    holding.touch()
+    first = subprocess.Popen(
+        [sys.executable, PROGRAM, *studio.words()],
+        env={**os.environ, **studio.variables(FAKE_HOLD=f"scene:{holding}")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        limit = time.monotonic() + 60
+        while "scene" not in studio.stages():
+            assert time.monotonic() < limit and first.poll() is None
+            time.sleep(0.01)
+        second = subprocess.run(
+            [sys.executable, PROGRAM, *studio.words()],
+            env={**os.environ, **studio.variables()},
+            capture_output=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+        assert "is being made by another program already" in only_line(second)
+        assert studio.stages() == list(STAGES[:3])
+    finally:
+        holding.unlink()
+        assert first.wait(60) == 0
+    assert {path.name for path in studio.output.iterdir()} == {studio.scene.name, studio.scene.name + ".json"}
+
+
 def test_a_finished_run_is_reused_and_a_changed_setting_runs_what_depends_on_it(studio: Studio) -> None:
     studio.run()
     again = studio.run()
