@@ -50,6 +50,7 @@ def register() -> None:
     for one in CLASSES:
         bpy.utils.register_class(one)
     reconstruct_settings.register()
+    reconstruct_presets.register()
     delivery.connect(job_queue.register(package))
     doctor.register()
     preferences.register(package)
@@ -64,6 +65,7 @@ def unregister() -> None:
     preferences.unregister()
     doctor.unregister()
     job_queue.unregister()
+    reconstruct_presets.unregister()
     reconstruct_settings.unregister()
     for one in reversed(CLASSES):
         bpy.utils.unregister_class(one)

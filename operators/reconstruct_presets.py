@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 from bl_operators.presets import AddPresetBase
 
@@ -33,3 +35,17 @@ class JOSH4D_OT_add_reconstruct_preset(AddPresetBase, bpy.types.Operator):
 
 
 CLASSES = (JOSH4D_OT_add_reconstruct_preset,)
+
+
+#: Its folder ``presets`` holds those that come with the extension.
+_PLACE = str(Path(__file__).parent)
+
+
+def register() -> None:
+    """Let Blender find the presets that come with the extension."""
+    bpy.utils.register_preset_path(_PLACE)
+
+
+def unregister() -> None:
+    """The reverse of `register`."""
+    bpy.utils.unregister_preset_path(_PLACE)

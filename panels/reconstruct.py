@@ -182,9 +182,9 @@ class JOSH4D_PT_reconstruct(_Panel, bpy.types.Panel):
         else:
             layout.template_ID(settings, "clip", open="clip.open")
         if settings.source is None:
-            row = layout.row(align=True)
-            row.operator("josh4d.try_sample", icon="FILE_MOVIE")
-            row.operator("josh4d.open_help", icon="HELP")
+            column = layout.column(align=True)
+            column.operator("josh4d.try_sample", icon="FILE_MOVIE")
+            column.operator("josh4d.open_help", icon="HELP")
         if settings.problem:
             _paragraph(layout, settings.problem, width, "ERROR")
         elif settings.count:

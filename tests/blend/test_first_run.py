@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,18 @@ def test_settings_are_kept_under_a_name(studio: Studio) -> None:  # noqa: F811
     bpy.ops.script.execute_preset(filepath=str(path), menu_idname="JOSH4D_PT_reconstruct_presets")
     assert {name: getattr(settings, name) for name in presets.NAMES} == before
     assert (settings.picture, settings.use_range, settings.start) == (picture, True, 2)
+
+
+def test_the_presets_that_come_with_the_extension(studio: Studio) -> None:  # noqa: F811
+    folders = bpy.utils.preset_paths("josh4d/reconstruct")
+    files = [path for folder in folders for path in sorted(Path(folder).glob("*.py"))]
+    assert len(files) == 3
+    seen = set()
+    for path in files:
+        done = bpy.ops.script.execute_preset(filepath=str(path), menu_idname="JOSH4D_PT_reconstruct_presets")
+        assert done == {"FINISHED"}
+        seen.add((studio.settings.camera_mode, studio.settings.movement))
+    assert seen == {("SOLVE", "static"), ("SOLVE", "pan"), ("LENS", "auto")}
 
 
 def test_every_setting_is_either_of_a_preset_or_of_the_shot(studio: Studio) -> None:  # noqa: F811
