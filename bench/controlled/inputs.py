@@ -22,9 +22,13 @@ from josh_blender.engine.results import (
     Track,
     VideoSource,
 )
-from josh_blender.engine.sfm.ground import estimate_ground, foot_rays
+from josh_blender.engine.solver import bundle
+from josh_blender.engine.solver.depth_alignment import aligned
+from josh_blender.engine.solver.settings import SolverSettings
+from josh_blender.engine.solver.surfaces import read_depth_clouds
+from josh_blender.engine.stages.joint_lens import ground_of
 from josh_blender.scene4d.body import BodyModel
-from josh_blender.scene4d.camera import invert_rigid, project, rigid, transform, unproject
+from josh_blender.scene4d.camera import invert_rigid, project, rigid, transform
 from josh_blender.scene4d.conventions import CONTACT_REGIONS, JOINT_COUNT
 from josh_blender.scene4d.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 
@@ -42,7 +46,6 @@ _TOUCH, _FREE = 0.95, 0.05
 _FEET = 4
 #: Scene units of an input differ from the metre by about this factor (log sigma), like those of a depth network.
 _UNIT_SIGMA = 0.2
-_GROUND_POINTS = 6000
 
 
 @dataclass(frozen=True)
@@ -119,10 +122,11 @@ def make_inputs(
     people, bodies, contact = _people(rng, truth, model, noise, variation)
     began = perf_counter()
     scene = _scene(rng, truth, sightings, matches, intrinsics, noise)
-    scene = _with_ground(scene, depths, people)
+    _write_depths(scene, frames, depths, folder)
+    clouds = aligned(scene, read_depth_clouds(frames, scene, folder), SolverSettings().depth_scale)
+    scene = replace(scene, ground=ground_of(scene, people, clouds))
     scene = _anywhere(rng, scene)
     seconds = perf_counter() - began
-    _write_depths(scene, frames, depths, folder)
     return Inputs(frames, people, scene, bodies, contact, matches, depths, folder, seconds)
 
 
@@ -200,9 +204,10 @@ def _scene(
         observation_pixel=matches.pixel[kept].astype(np.float32),
         depth_index=keyframe,
         ground=np.zeros(0),
+        focal_sigma=noise.focal,
     )
     if not turn_only:
-        scene = structure.adjusted(scene)
+        scene = bundle.adjusted(scene, 0.0)
     if truth.camera_kind == "static":
         return scene
     new_points = np.zeros_like(points)
@@ -212,20 +217,6 @@ def _scene(
         every, new_points, known, _between(rng, truth, sightings, noise), intrinsics, turn_only
     )
     return replace(scene, world_from_camera=registered)
-
-
-def _with_ground(scene: SceneResult, depths: list[DepthView], people: PeopleResult) -> SceneResult:
-    """The ground that the depth maps show, found as the scene stage finds it."""
-    parts = []
-    share = max(1, _GROUND_POINTS // len(depths))
-    for frame, view in zip(scene.keyframe, depths, strict=True):
-        rows, columns = np.nonzero((view.depth > 0.0) & ~view.on_people)
-        step = max(1, len(rows) // share)
-        rows, columns = rows[::step], columns[::step]
-        rays = unproject(np.stack([columns, rows], -1) + 0.5, view.intrinsics)
-        parts.append(transform(scene.world_from_camera[frame], rays * view.depth[rows, columns, None]))
-    feet = foot_rays(people, scene.world_from_camera, scene.intrinsics, scene.distortion)
-    return replace(scene, ground=estimate_ground(np.concatenate(parts), scene.world_from_camera, *feet))
 
 
 def _anywhere(rng: np.random.Generator, scene: SceneResult) -> SceneResult:

@@ -6,7 +6,7 @@ the engine's own solver; frames in between are registered to the points. No true
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree, shortest_path
 
-from josh_blender.engine.results import SceneResult
 from josh_blender.engine.sfm.pose_refinement import refine_pose
-from josh_blender.engine.solver import build, levenberg
-from josh_blender.engine.solver.settings import SolverSettings
 from josh_blender.scene4d.camera import rigid, transform, unproject
 from josh_blender.scene4d.rotations import slerp_matrices
 
 Array = NDArray[Any]
 
-#: Adjustment of the key frames alone: the priors that hold them at their start are next to nothing.
-ADJUSTMENT = replace(SolverSettings(), camera_degrees=200.0, camera_share=20.0, points=100_000, tolerance=1e-4)
 _ROUNDS = 20
-_ADJUSTMENT_STEPS = 15
 #: Sightings that a frame between key frames needs to be registered.
 _LEAST_POINTS = 12
 #: Sightings of points agree with the map of their key frame within this share, or do not count.
@@ -119,21 +113,6 @@ def mean_points(lifted: Lifted, poses: Array, factors: Array, count: int) -> tup
             points[lifted.point[rows[0]]] = np.median(world[rows], axis=0)
             known[lifted.point[rows[0]]] = True
     return points, known
-
-
-def adjusted(scene: SceneResult) -> SceneResult:
-    """Key frames and points where they project best; lens as it is. Frames between move along."""
-    problem = build.make_problem(scene, [], [], [], 0.0, ADJUSTMENT, scale_free=False, cameras_free=True)
-    if not bool(problem.free[problem.layout.CAMERA + 6 :].any()):
-        return scene
-    problem.free[problem.layout.FOCAL] = False
-    state = levenberg.minimize(problem, ADJUSTMENT, problem.initial, _ADJUSTMENT_STEPS, levenberg.Report())
-    _, chosen = build.observations(scene, ADJUSTMENT.points)
-    points = np.array(scene.points)
-    points[chosen] = state.points.numpy()
-    matrix = np.array(scene.world_from_camera)
-    matrix[:, :3, :3], matrix[:, :3, 3] = state.cameras.rotation.numpy(), state.cameras.centre.numpy()
-    return replace(scene, world_from_camera=matrix, points=points)
 
 
 def between_keyframes(keyposes: Array, keyframe: Array, frames: int) -> Array:

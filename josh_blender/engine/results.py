@@ -94,6 +94,8 @@ class SceneResult:
     ``depth_folder``/FFFFFF.npz (source frame number; arrays depth float32 in scene units, 0 = none; confidence
     float32 0..1; intrinsics (4,) of the undistorted pinhole of the depth map). ground (4,) plane n.x + d = 0 with n
     pointing up, or shape (0,) where none was seen. metric: the unit is already the metre (a given camera).
+    focal_sigma: relative standard deviation of the focal length of a moving camera that was not adjusted to the
+    sightings, with depth maps from elsewhere (a network's); 0 where it was, and the maps follow from it.
     """
 
     camera_kind: str
@@ -110,6 +112,7 @@ class SceneResult:
     ground: Array
     depth_folder: str = "depth"
     metric: bool = False
+    focal_sigma: float = 0.0
     quality: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 

@@ -42,8 +42,7 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
         touches = build.foot_touches(figure, body)
         support = build.support_of(figure, touches, cameras.rotation.numpy(), cameras.centre.numpy(), walk.scale, place)
         support.depth[::2] = 0
-        support.view[::2] = cloud.centre
-        associated.append(build.with_surfaces(person, figure, touches, support))
+        associated.append(build.with_surfaces(person, figure, touches, support, walk.scene, [cloud]))
     problem = replace(problem, people=tuple(associated))
     torch.manual_seed(0)
     step = 0.01 * torch.randn(problem.layout.size, dtype=torch.float64)
@@ -116,11 +115,14 @@ def test_jacobian_of_correspondences(small: tuple[Problem, State]) -> None:
     zero = [torch.zeros(len(p.index), BODY_SIZE, dtype=torch.float64) for p in problem.people]
 
     def residual(h: float) -> torch.Tensor:
-        return block.groups(seen, retract(state, layout, h * border, zero, h * points))[:, 0]
+        return block._residuals(seen, retract(state, layout, h * border, zero, h * points))
 
     numeric = (residual(1e-6) - residual(-1e-6)) / 2e-6
     six = torch.arange(6)
-    columns = torch.cat([layout.CAMERA + 6 * seen.keyframe[:, None] + six, torch.full((len(numeric), 1), 1)], 1)
+    assert (seen.map >= 0).any() and numeric[:, 2].abs().max() > 0.0
+    maps = torch.where(seen.map >= 0, layout.depth_start + seen.map, 0)[:, None]
+    focal = torch.full((len(numeric), 1), layout.FOCAL)
+    columns = torch.cat([layout.CAMERA + 6 * seen.keyframe[:, None] + six, focal, maps], 1)
     analytic = torch.einsum("mic,mc->mi", by_camera, border[columns])
     analytic = analytic + torch.einsum("mic,mc->mi", by_point, points[seen.point])
     assert torch.allclose(analytic, numeric, atol=1e-4 * float(numeric.abs().max()))

@@ -15,6 +15,9 @@ from .state import State
 
 #: Relative standard deviation of the distance between the first and the farthest key frame: fixes the scene's own unit.
 _GAUGE = 1e-4
+#: A depth map with so many sightings has its factor from them, and from before only within this share.
+_ENOUGH_SIGHTINGS = 20
+_LOOSE_DEPTH = 0.1
 
 
 def shape_terms(problem: Problem, settings: SolverSettings, state: State) -> tuple[Tensor, Tensor]:
@@ -35,12 +38,15 @@ def shape_terms(problem: Problem, settings: SolverSettings, state: State) -> tup
 
 
 def depth_terms(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
-    """L_3D of depth maps: each agrees with the scene points it shows, up to one factor that they fix."""
+    """The factor of each depth map stays where it was found; loosely where sightings with depths find it (L_3D)."""
     count, start = problem.layout.depths, problem.layout.depth_start
     jacobian = state.points.new_zeros(count, problem.layout.size)
     place = torch.arange(count)
-    jacobian[place, start + place] = 1.0 / problem.depth_sigma
-    return (state.depth - problem.depth_prior) / problem.depth_sigma, jacobian
+    numbers = problem.observations.map
+    seen = torch.bincount(numbers[numbers >= 0], minlength=count) >= _ENOUGH_SIGHTINGS
+    sigma = torch.where(seen, problem.depth_sigma.clamp(min=_LOOSE_DEPTH), problem.depth_sigma)
+    jacobian[place, start + place] = 1.0 / sigma
+    return (state.depth - problem.depth_prior) / sigma, jacobian
 
 
 def camera_terms(problem: Problem, settings: SolverSettings, state: State) -> tuple[Tensor, Tensor]:

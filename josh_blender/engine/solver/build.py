@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ...scene4d.body import BodyModel
@@ -18,6 +17,7 @@ from ...scene4d.rotations import matrix_from_axis_angle
 from ..fit.landmarks import landmark_map
 from ..results import PersonFit, SceneResult, Track
 from .body_points import BodyPoints, body_points, pose
+from .depth_alignment import depth_factors, depths_at
 from .problem import Observations, PersonProblem, Problem, StaticPairs, Surfaces
 from .region_points import FOOT_REGIONS, region_mix
 from .scale import ray_votes
@@ -32,7 +32,6 @@ Array = NDArray[Any]
 CONTACT_LEAST = 0.5
 #: Sightings of scene points that a free camera needs.
 _LEAST_OBSERVATIONS = 200
-_LEAST_DEPTH_MATCHES = 20
 
 
 def tensor(array: ArrayLike) -> Tensor:
@@ -228,8 +227,8 @@ def person_problem(
     dirs = (model.shapedirs[top, 1] - model.shapedirs[bottom, 1])[: len(betas)]
     height_rest = float(model.v_template[top, 1] - model.v_template[bottom, 1])
     nothing = torch.zeros(0, dtype=torch.int64)
-    no_surfaces = Surfaces(nothing, nothing, tensor(np.zeros((0, 3))), tensor(np.zeros((0, 3))), nothing,
-                           tensor(np.zeros((0, 3))), tensor(np.zeros(0)))  # fmt: skip
+    no_surfaces = Surfaces(nothing, nothing, tensor(np.zeros((0, 3))), nothing, tensor(np.zeros((0, 3))), nothing,
+                           tensor(np.zeros(0)))  # fmt: skip
     assert count == pixel.shape[1]
     return PersonProblem(
         torch.as_tensor(index.astype(np.int64)),
@@ -264,22 +263,37 @@ def static_pairs(figure: Figure) -> StaticPairs:
     )
 
 
-def with_surfaces(person: PersonProblem, figure: Figure, touches: Touches, support: Support) -> PersonProblem:
-    """The person with the surfaces under their feet (those of weight 0 left out)."""
+def with_surfaces(
+    person: PersonProblem, figure: Figure, touches: Touches, support: Support, scene: SceneResult,
+    clouds: list[DepthCloud],
+) -> PersonProblem:  # fmt: skip
+    """The person with the surfaces under their feet (those of weight 0 left out), each tied to the camera that saw it:
+    that of its depth map, or for the ground plane that of the nearest map, else that of the frame itself."""
     kept = support.weight > 0.0
+    frame, number = touches.frame[kept], support.depth[kept].astype(np.int64)
+    seen_from = figure.fit.index[frame].astype(np.int64)
+    if clouds:
+        frames = np.array([cloud.frame for cloud in clouds])
+        nearest = np.argmin(np.abs(frames[None] - seen_from[:, None]), axis=1)
+        number = np.where(number >= 0, number, nearest)
+        seen_from = frames[number]
+    matrix = np.asarray(scene.world_from_camera, np.float64)[seen_from]
+    local = np.einsum("nji,nj->ni", matrix[:, :3, :3], support.point[kept] - matrix[:, :3, 3])
     surfaces = Surfaces(
         torch.as_tensor(figure.map.region_row(0) + touches.region[kept]),
-        torch.as_tensor(touches.frame[kept]),
-        tensor(support.point[kept]),
+        torch.as_tensor(frame),
+        tensor(local),
+        torch.as_tensor(seen_from),
         tensor(support.normal[kept]),
-        torch.as_tensor(support.depth[kept].astype(np.int64)),
-        tensor(support.view[kept]),
+        torch.as_tensor(number),
         tensor(support.weight[kept] * touches.weight[kept]),
     )
     return replace(person, surfaces=surfaces)
 
 
-def observations(scene: SceneResult, most_points: int) -> tuple[Observations, Array]:
+def observations(
+    scene: SceneResult, most_points: int, clouds: list[DepthCloud] | None = None
+) -> tuple[Observations, Array]:
     """The sightings of the points with the longest tracks, and which points those are (P,) rows of ``scene.points``."""
     point = np.asarray(scene.observation_point, np.int64)
     keyframe = np.asarray(scene.observation_keyframe, np.int64)
@@ -295,6 +309,7 @@ def observations(scene: SceneResult, most_points: int) -> tuple[Observations, Ar
     pixel = undistort_pixels(
         np.asarray(scene.observation_pixel)[kept], np.asarray(scene.intrinsics)[frame], np.asarray(scene.distortion)
     )
+    said, map_number = _depths_of(scene, frame, pixel, clouds or [])
     counts = np.bincount(number, minlength=len(chosen))
     starts = np.cumsum(counts) - counts
     repeats = counts[number]
@@ -306,32 +321,26 @@ def observations(scene: SceneResult, most_points: int) -> tuple[Observations, Ar
         torch.as_tensor(keyframe[kept]),
         torch.as_tensor(number),
         tensor(pixel.reshape(-1, 2)),
+        torch.as_tensor(map_number),
+        tensor(said),
         torch.as_tensor(first),
         torch.as_tensor(second),
     )
     return seen, chosen
 
 
-def depth_prior(scene: SceneResult, clouds: list[DepthCloud], settings: SolverSettings) -> tuple[Array, Array]:
-    """Log factor (D,) that takes each depth map to the scene points seen near its pixels, and its sigma (D,)."""
-    value, sigma = np.zeros(len(clouds)), np.full(len(clouds), settings.depth_scale)
-    if not len(scene.points):
-        return value, sigma
-    for number, cloud in enumerate(clouds):
-        rotation = np.asarray(scene.world_from_camera)[cloud.frame, :3, :3]
-        own = (cloud.points - cloud.centre) @ rotation
-        there = (np.asarray(scene.points) - cloud.centre) @ rotation
-        there = there[there[:, 2] > 1e-6]
-        # Same viewing direction: compare depths of the nearest ray of the map.
-        gap, match = cKDTree(own[:, :2] / own[:, 2:]).query(there[:, :2] / there[:, 2:], distance_upper_bound=0.004)
-        near = np.isfinite(gap)
-        ratio = np.log(there[near, 2] / own[match[near], 2])
-        ratio = ratio[np.abs(ratio) < 0.2]
-        if len(ratio) >= _LEAST_DEPTH_MATCHES:
-            value[number] = np.median(ratio)
-            spread = 1.4826 * np.median(np.abs(ratio - value[number]))
-            sigma[number] = max(spread / np.sqrt(len(ratio)), 0.2 * settings.depth_scale)
-    return value, sigma
+def _depths_of(scene: SceneResult, frame: Array, pixel: Array, clouds: list[DepthCloud]) -> tuple[Array, Array]:
+    """Logarithms (M,) of the depths that the maps of frames (M,) give at pixels (M,2), and the maps' numbers (M,), -1
+    where they say nothing."""
+    said, number = np.zeros(len(frame)), np.full(len(frame), -1)
+    for place, cloud in enumerate(clouds):
+        rows = np.flatnonzero(frame == cloud.frame)
+        lens = np.asarray(scene.intrinsics, np.float64)[cloud.frame]
+        rays = (pixel[rows] - lens[2:]) / lens[:2]
+        depth = depths_at(cloud, np.asarray(scene.world_from_camera)[cloud.frame, :3, :3], rays)
+        known = rows[np.isfinite(depth)]
+        said[known], number[known] = np.log(depth[np.isfinite(depth)]), place
+    return said, number
 
 
 def make_problem(
@@ -346,11 +355,13 @@ def make_problem(
     cameras_free: bool,
 ) -> Problem:
     """The joint problem at its start."""
-    seen, chosen = observations(scene, settings.points if cameras_free else 0)
+    # Maps that were made with these cameras and points say nothing new about them.
+    independent = clouds if scene.focal_sigma > 0.0 else []
+    seen, chosen = observations(scene, settings.points if cameras_free else 0, independent)
     free_cameras = cameras_free and len(seen.frame) >= _LEAST_OBSERVATIONS and len(scene.keyframe) >= 2
     if not free_cameras:
         seen, chosen = observations(scene, 0)
-    prior, sigma = depth_prior(scene, clouds, settings)
+    prior, sigma = depth_factors(scene, clouds, settings.depth_scale)
     layout = Layout(len(scene.keyframe), len(clouds), tuple(len(figure.body.betas) for figure in figures))
     free = torch.ones(layout.size, dtype=torch.bool)
     free[layout.SCALE] = scale_free
@@ -382,5 +393,4 @@ def with_held_cameras(problem: Problem) -> Problem:
     free = problem.free.clone()
     free[problem.layout.FOCAL] = False
     free[problem.layout.CAMERA : problem.layout.depth_start] = False
-    number, place = torch.zeros(0, dtype=torch.int64), problem.observations.pixel[:0]
-    return replace(problem, free=free, observations=Observations(number, number, number, place, number, number))
+    return replace(problem, free=free, observations=problem.observations.none())

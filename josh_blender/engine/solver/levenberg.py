@@ -74,7 +74,7 @@ class Terms:
         self.prior = BodyPrior(settings)
         self.turn = TurnSmooth(settings.turn_acceleration)
         pixel = settings.correspondence_px * image_long_side / 512.0
-        self.correspondences = Correspondences(Cauchy(2.0), pixel)
+        self.correspondences = Correspondences(Cauchy(2.0), pixel, settings.depth_share)
 
 
 def _robust_cost(groups: Tensor, confidence: Tensor, kernel: Any) -> float:
@@ -105,10 +105,7 @@ def evaluate(problem: Problem, terms: Terms, state: State) -> dict[str, float]:
         costs[name] = float((residual**2).sum())
     seen = problem.observations
     if len(seen.frame):
-        groups = terms.correspondences.groups(seen, state)
-        costs[terms.correspondences.name] = _robust_cost(
-            groups, torch.ones(len(groups), 1, dtype=groups.dtype), terms.correspondences.kernel
-        )
+        costs[terms.correspondences.name] = terms.correspondences.cost(seen, state)
     return costs
 
 

@@ -16,16 +16,19 @@ from .state import Body, Layout, State
 
 @dataclass(frozen=True)
 class Surfaces:
-    """What lies under N contacts: row (N,) point of the body, frame (N,) of the person, point (N,3) of the scene in
-    scene units on a plane with normal (N,3) pointing out of the scene, depth (N,) number of the depth map it came from
-    (-1: the ground plane), view (N,3) the camera centre of that depth map, weight (N,) 0..1."""
+    """What lies under N contacts: row (N,) point of the body, frame (N,) of the person, normal (N,3) of the plane in
+    the world, weight (N,) 0..1.
+
+    The plane goes with the camera that saw it: local (N,3) is a point of it in the axes of the camera of frame
+    seen_from (N,), scene units, as the lens and the depth map of number depth (N,) were before the solve (-1: no map).
+    """
 
     row: Tensor
     frame: Tensor
-    point: Tensor
+    local: Tensor
+    seen_from: Tensor
     normal: Tensor
     depth: Tensor
-    view: Tensor
     weight: Tensor
 
 
@@ -74,6 +77,9 @@ class PersonProblem:
 class Observations:
     """M sightings of scene points: frame (M,), keyframe (M,), point (M,), pixel (M,2) of the undistorted image.
 
+    map (M,): number of the depth map of that key frame, -1 where it says nothing there; log_depth (M,): logarithm of
+    the depth that it gives the point.
+
     first, second (Q,): all ordered pairs of sightings of the same point (with itself), for the Schur complement.
     """
 
@@ -81,8 +87,15 @@ class Observations:
     keyframe: Tensor
     point: Tensor
     pixel: Tensor
+    map: Tensor
+    log_depth: Tensor
     first: Tensor
     second: Tensor
+
+    def none(self) -> Observations:
+        """No sightings."""
+        number = self.frame[:0]
+        return Observations(number, number, number, self.pixel[:0], number, self.log_depth[:0], number, number)
 
 
 @dataclass(frozen=True)

@@ -144,22 +144,33 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class ContactScale:
-    """L_c1: a point in contact lies on the local plane of the scene: n . (x_w - s X)."""
+    """L_c1: a point in contact lies on the local plane of the scene: n . (x_w - s X).
+
+    X goes with the camera that saw it, its lens and its depth map: X = C + R diag(1/l, 1/l, 1) e^d X_local, l the
+    factor on the focal length, d the log scale of the map. So what holds the feet also holds cameras and lens.
+    """
 
     kernel: Kernel
     sigma: float
     name: str = "contact_scale"
 
-    def _surface(self, at: Moment, depth: Tensor) -> Tensor:
+    def _from_camera(self, at: Moment, depth: Tensor) -> Tensor:
         surfaces = at.person.surfaces
+        lens = torch.stack([(-at.cameras.log_focal).exp()] * 2 + [torch.ones_like(at.cameras.log_focal)])
+        point = surfaces.local * lens
         if not len(depth):
-            return surfaces.point
-        factor = torch.where(surfaces.depth >= 0, depth[surfaces.depth.clamp(min=0)].exp(), 1.0)[:, None]
-        return surfaces.view + factor * (surfaces.point - surfaces.view)
+            return point
+        return torch.where(surfaces.depth >= 0, depth[surfaces.depth.clamp(min=0)].exp(), 1.0)[:, None] * point
+
+    def _surface(self, at: Moment, local: Tensor) -> Tensor:
+        seen_from = at.person.surfaces.seen_from
+        turned = (at.cameras.rotation[seen_from] @ local[..., None])[..., 0]
+        return at.cameras.centre[seen_from] + turned
 
     def groups_at(self, at: Moment, depth: Tensor) -> Tensor:
         surfaces = at.person.surfaces
-        gap = world_points(at, surfaces.frame, surfaces.row) - at.cameras.scale * self._surface(at, depth)
+        surface = self._surface(at, self._from_camera(at, depth))
+        gap = world_points(at, surfaces.frame, surfaces.row) - at.cameras.scale * surface
         return ((gap * surfaces.normal).sum(-1) / self.sigma)[:, None, None]
 
     def confidence(self, at: Moment) -> Tensor:
@@ -169,18 +180,41 @@ class ContactScale:
         surfaces = at.person.surfaces
         by_body, columns, border = world_jacobian(at, layout, surfaces.frame, surfaces.row)
         normal = surfaces.normal[:, None] / self.sigma
-        surface = self._surface(at, depth)
         border = (normal @ border)[:, None]
-        border[:, 0, 0, 0] -= at.cameras.scale * (surfaces.normal * surface).sum(-1) / self.sigma
-        seen = surfaces.depth >= 0
-        by_depth = -at.cameras.scale * (surfaces.normal * (surface - surfaces.view)).sum(-1) / self.sigma
-        by_depth = torch.where(seen, by_depth, 0.0)
-        columns = torch.cat([columns, (layout.depth_start + surfaces.depth.clamp(min=0))[:, None]], -1)
-        columns = torch.where(columns < layout.size, columns, 0)
-        border = torch.cat([border, by_depth[:, None, None, None]], -1)
+        own_columns, own = self._surface_jacobian(at, layout, depth)
+        border = torch.cat([border, -(normal @ own)[:, None]], -1)
+        columns = torch.cat([columns, own_columns], -1)
         return Rows(
             self.groups_at(at, depth), torch.empty(0), [(surfaces.frame, (normal @ by_body)[:, None])], columns, border
         )
+
+    def _surface_jacobian(self, at: Moment, layout: Layout, depth: Tensor) -> tuple[Tensor, Tensor]:
+        """The border's columns (N,C) and d (s X) / d border (N,3,C): scale, its camera, the lens, its depth map."""
+        surfaces, cameras = at.person.surfaces, at.cameras
+        local = self._from_camera(at, depth)
+        seen_from = surfaces.seen_from
+        turn = cameras.scale * cameras.rotation[seen_from]
+        by_camera = torch.cat([-turn @ so3.hat(local), turn], -1)
+        share = cameras.share[seen_from][:, None, None]
+        sideways = local * local.new_tensor([-1.0, -1.0, 0.0])
+        by_lens, by_depth = turn @ sideways[..., None], turn @ local[..., None]
+        by_depth = torch.where(surfaces.depth[:, None, None] >= 0, by_depth, 0.0)
+        by_scale = (cameras.scale * self._surface(at, local))[..., None]
+        six = torch.arange(6, device=seen_from.device)
+        one = torch.ones_like(seen_from)[:, None]
+        # Where there is no map the last column is any: its slope is 0.
+        map_column = torch.where(surfaces.depth >= 0, layout.depth_start + surfaces.depth, 0)[:, None]
+        columns = torch.cat(
+            [
+                layout.SCALE * one,
+                layout.CAMERA + 6 * cameras.left[seen_from][:, None] + six,
+                layout.CAMERA + 6 * cameras.right[seen_from][:, None] + six,
+                layout.FOCAL * one,
+                map_column,
+            ],
+            -1,
+        )
+        return columns, torch.cat([by_scale, (1.0 - share) * by_camera, share * by_camera, by_lens, by_depth], -1)
 
 
 @dataclass(frozen=True)

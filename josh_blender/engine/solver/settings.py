@@ -17,11 +17,12 @@ class SolverSettings:
     likewise (L_p). height_known, height_unknown: the body's height, m (people differ by more, but errors of landmarks
     and poses do not average out over frames and would buy themselves another height). acceleration: of the pelvis in
     the world, m/s^2; turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points,
-    relative. camera_degrees, camera_share, focal: key frames and lens against structure from motion, the second as a
-    share of the camera path, the third relative. iterations: most steps per round; rounds: how often surfaces under
-    feet are found again; tolerance: relative decrease of the cost that ends the last round; rough_tolerance: the rounds
-    before it, which only find the surfaces and hold the cameras; points: most scene points that take part.
-    self_collision_m: how deep limbs are in each other.
+    relative, where it shows too few of them; depth_share: the depth that a map gives one scene point, relative (L_3D).
+    camera_degrees, camera_share, focal: key frames and lens against structure from motion, the second as a share of the
+    camera path, the third relative. iterations: most steps per round; rounds: how often surfaces under feet are found
+    again; tolerance: relative decrease of the cost that ends the last round; rough_tolerance: the rounds before it,
+    which only find the surfaces and hold the cameras; points: most scene points that take part. self_collision_m: how
+    deep limbs are in each other.
     """
 
     correspondence_px: float = 1.0
@@ -39,6 +40,7 @@ class SolverSettings:
     turn_acceleration: float = 25.0
     self_collision_m: float = 0.02
     depth_scale: float = 0.01
+    depth_share: float = 0.02
     camera_degrees: float = 0.5
     camera_share: float = 0.02
     focal: float = 0.002

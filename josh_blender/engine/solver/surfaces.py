@@ -47,17 +47,21 @@ class DepthCloud:
 @dataclass(frozen=True)
 class Support:
     """The surface under N contacts in scene units: point (N,3), normal (N,3), depth (N,) number of the depth cloud or
-    -1, view (N,3) its camera centre, weight (N,) 0 where nothing was found."""
+    -1 (the ground plane), weight (N,) 0 where nothing was found."""
 
     point: Array
     normal: Array
     depth: Array
-    view: Array
     weight: Array
 
 
-def read_depth_clouds(frames: FramesResult, scene: SceneResult, folder: Path) -> list[DepthCloud]:
-    """Confident points of every depth map, thinned evenly; maps that are missing are left out."""
+def read_depth_clouds(
+    frames: FramesResult, scene: SceneResult, folder: Path, lens: Array | None = None
+) -> list[DepthCloud]:
+    """Confident points of every depth map, thinned evenly; maps that are missing are left out.
+
+    lens (F,): how many times as long the focal length is now as when the maps were made.
+    """
     clouds = []
     for position in np.asarray(scene.depth_index, dtype=int):
         path = folder / scene.depth_folder / f"{int(frames.frame[position]):06d}.npz"
@@ -66,6 +70,8 @@ def read_depth_clouds(frames: FramesResult, scene: SceneResult, folder: Path) ->
         with np.load(path, allow_pickle=False) as data:
             depth = data["depth"].astype(np.float64)
             confidence, intrinsics = data["confidence"], data["intrinsics"]
+        if lens is not None:
+            intrinsics = intrinsics * np.array([lens[position], lens[position], 1.0, 1.0])
         good = (depth > 0.0) & (confidence >= _LEAST_CONFIDENCE)
         rows, columns = np.nonzero(good)
         stride = max(1, len(rows) // _MOST_POINTS)
@@ -90,7 +96,6 @@ def find_support(
     height_of_plane = -float(plane[3]) if len(plane) else 0.0
     normal = np.broadcast_to(up, (count, 3)).copy()
     depth = np.full(count, -1)
-    view = np.zeros((count, 3))
     weight = np.zeros(count)
     height = place @ up
     level = np.full(count, height_of_plane)
@@ -101,12 +106,11 @@ def find_support(
         off_plane = abs(height[row] - height_of_plane) * scale
         if found is not None and not (near_plane and abs(found[0] - height_of_plane) * scale < _SNAP):
             level[row], depth[row] = found
-            view[row] = clouds[found[1]].centre
             weight[row] = 1.0
         elif near_plane and (found is not None or off_plane < _PLANE_REACH):
             weight[row] = 1.0
     point = place + (level - height)[:, None] * up
-    return Support(point, normal, depth, view, weight)
+    return Support(point, normal, depth, weight)
 
 
 def find_support_along_rays(
@@ -122,7 +126,7 @@ def find_support_along_rays(
     normal = np.broadcast_to(up, (count, 3)).copy()
     point = np.zeros((count, 3)) if not len(plane) else np.broadcast_to(-plane[3] * up, (count, 3)).copy()
     weight = np.full(count, float(len(plane) > 0))
-    depth, view = np.full(count, -1), np.zeros((count, 3))
+    depth = np.full(count, -1)
     cloud_frames = np.array([cloud.frame for cloud in clouds])
     ray = sole[:, :2] / np.maximum(sole[:, 2:], 1e-9)
     slope = np.einsum("nij,nj->ni", rotation, np.concatenate([ray, np.ones((count, 1))], 1)) @ up
@@ -144,8 +148,8 @@ def find_support_along_rays(
             # Relative to the camera's height the level must be one, not the ground here and a wall there.
             if middle < 0.0 and np.median(np.abs(level - middle)) < _ONE_LEVEL * -middle:
                 point[row] = origin + middle * up
-                depth[row], view[row], weight[row] = number, cloud.centre, 1.0
-    return Support(point, normal, depth, view, weight)
+                depth[row], weight[row] = number, 1.0
+    return Support(point, normal, depth, weight)
 
 
 def _local_level(

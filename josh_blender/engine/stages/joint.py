@@ -30,12 +30,15 @@ from ..results import (
 from ..solver import build, levenberg
 from ..solver.body_points import pose
 from ..solver.build import Figure, Place, Touches
+from ..solver.bundle import loosened
+from ..solver.depth_alignment import aligned
 from ..solver.scale import ScaleEstimate, Votes, combine_votes, smooth_motion_scale, standing_scale
 from ..solver.settings import SolverSettings
 from ..solver.state import State
 from ..solver.surfaces import read_depth_clouds
 from ..solver.upright import mean_direction
 from ..threads import one_torch_thread
+from .joint_lens import ground_of, settled
 
 Array = NDArray[Any]
 
@@ -45,6 +48,11 @@ _HEIGHT_SIGMA = 0.006
 #: Residuals are correlated along time and between landmarks: about this many count as one.
 _CORRELATION = 20.0
 _SCALE_ROUNDS = 3
+#: Scales tried around the first votes (logarithms); a sole within so many metres of a surface stands on it; another
+#: scale must let so many times as many soles stand.
+_TRIED = np.linspace(-0.6, 0.6, 31)
+_STANDS_M = 0.06
+_CLEARLY = 1.2
 
 
 @dataclass(frozen=True)
@@ -87,9 +95,13 @@ def run_joint(
     del folder
     solver = settings.solver
     model = load_body(settings.body) if settings.body is not None else load_default_body()
+    scene, bodies, lens = settled(scene, bodies, model)
     figures = make_figures(model, frames, people, bodies, contact)
     voting = [figure for figure in figures if is_reliable(figure)]
-    clouds = read_depth_clouds(frames, scene, scene_folder)
+    clouds = aligned(scene, read_depth_clouds(frames, scene, scene_folder, lens), solver.depth_scale)
+    if lens is not None:
+        scene = replace(scene, ground=ground_of(scene, people, clouds))
+        solver = loosened(solver, scene.focal_sigma)
     place = Place(up_direction(scene, figures), np.asarray(scene.ground, np.float64), clouds)
     total = solver.rounds + 2
     progress(0, total)
@@ -210,8 +222,8 @@ def _vote(
     """Votes on what the rays through the soles meet; then, with the scale known, on what lies under each foot."""
     rotation, centre = _poses(scene)
     estimate: ScaleEstimate | None = None
+    scale: float | None = None
     for _ in range(_SCALE_ROUNDS):
-        scale = None if estimate is None else float(np.exp(estimate.log_scale))
         values, weights, owners = [], [], []
         for figure, touch in zip(figures, touches, strict=True):
             support = build.support_of(figure, touch, rotation, centre, scale, place)
@@ -226,7 +238,38 @@ def _vote(
         estimate = found
         if not place.clouds:
             break
+        if scale is None:
+            scale = _where_most_stand(scene, figures, touches, place, float(np.exp(estimate.log_scale)))
+        else:
+            scale = float(np.exp(estimate.log_scale))
     return estimate
+
+
+def _where_most_stand(
+    scene: SceneResult, figures: list[Figure], touches: list[Touches], place: Place, scale: float
+) -> float:
+    """``scale``, or another near it at which clearly more soles are on some surface of the place.
+
+    On a flat ground the rays agree. On stairs a ray may meet the steps before or behind the foot, or the ground below
+    them, each at another scale; only the true one puts every foot on a surface.
+    """
+    rotation, centre = _poses(scene)
+
+    def standing(tried: float) -> float:
+        total = 0.0
+        for figure, touch in zip(figures, touches, strict=True):
+            support = build.support_of(figure, touch, rotation, centre, tried, place)
+            index = figure.fit.index[touch.frame]
+            sole = centre[index] + np.einsum("nij,nj->ni", rotation[index], touch.sole) / tried
+            gap = np.einsum("ni,ni->n", sole - support.point, support.normal) * tried
+            share = np.clip(1.0 - (gap / _STANDS_M) ** 2, 0.0, None)
+            total += float((touch.weight * support.weight * share).sum())
+        return total
+
+    scales = scale * np.exp(_TRIED)
+    counts = np.array([standing(tried) for tried in scales])
+    best = int(np.argmax(counts))
+    return float(scales[best]) if counts[best] > _CLEARLY * standing(scale) else scale
 
 
 def start_scale(scene: SceneResult, voting: list[Figure], place: Place, height_known: bool) -> StartScale:
@@ -332,7 +375,7 @@ def solve_people(
             else:
                 touches = build.foot_touches(figure, body)
             support = build.support_of(figure, touches, rotation, centre, scale, place)
-            associated.append(build.with_surfaces(person, figure, touches, support))
+            associated.append(build.with_surfaces(person, figure, touches, support, scene, place.clouds))
         problem = replace(problem, people=tuple(associated))
         if number + 1 < settings.rounds:
             rough = replace(settings, tolerance=settings.rough_tolerance)

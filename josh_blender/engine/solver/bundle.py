@@ -1,0 +1,47 @@
+"""Bundle adjustment: cameras, scene points and lens alone, where the scene stage left them uncertain.
+
+Contacts tie people to the place as the cameras saw it; with a lens that is 5 % off the place is bent, and its surfaces
+with it. So this comes before the people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..results import SceneResult
+from . import build, levenberg
+from .settings import SolverSettings
+
+_POINTS = 20_000
+_STEPS = 40
+_TOLERANCE = 1e-8
+
+
+def loosened(settings: SolverSettings, focal_sigma: float) -> SolverSettings:
+    """Settings whose priors leave cameras and lens to the sightings; weak directions take more steps."""
+    return replace(
+        settings, camera_degrees=200.0, camera_share=20.0, focal=max(focal_sigma, 1e-6), iterations=20, tolerance=5e-4
+    )
+
+
+def adjusted(scene: SceneResult, focal_sigma: float) -> SceneResult:
+    """Key frames, points and, with ``focal_sigma`` > 0 (relative), the lens where the sightings project best.
+
+    Frames between key frames take the interpolated correction. A scene with too few sightings is given back as it is.
+    """
+    settings = replace(loosened(SolverSettings(), focal_sigma), points=_POINTS, tolerance=_TOLERANCE)
+    problem = build.make_problem(scene, [], [], [], 0.0, settings, scale_free=False, cameras_free=True)
+    if not bool(problem.free[problem.layout.CAMERA + 6 :].any()):
+        return scene
+    problem.free[problem.layout.FOCAL] = focal_sigma > 0.0
+    state = levenberg.minimize(problem, settings, problem.initial, _STEPS, levenberg.Report())
+    _, chosen = build.observations(scene, _POINTS)
+    points = np.array(scene.points, np.float64)
+    points[chosen] = state.points.numpy()
+    matrix = np.array(scene.world_from_camera, np.float64)
+    matrix[:, :3, :3], matrix[:, :3, 3] = state.cameras.rotation.numpy(), state.cameras.centre.numpy()
+    intrinsics = np.array(scene.intrinsics, np.float64)
+    intrinsics[:, :2] = state.cameras.focal.numpy()
+    return replace(scene, world_from_camera=matrix, points=points, intrinsics=intrinsics)

@@ -1,0 +1,67 @@
+"""How far each depth map is from the scene points that it shows: one factor per map.
+
+Depth networks see every picture in a unit of its own, and plane sweeps are off by a little. Scene points tie the maps
+to the cameras (L_3D); what is looked for in the maps, surfaces under feet above all, is looked for after that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ..results import SceneResult
+from .surfaces import DepthCloud
+
+Array = NDArray[Any]
+
+#: A point and the map's nearest ray to it are this far apart at most (tangent), and as many are needed.
+_SAME_RAY = 0.004
+_LEAST_MATCHES = 20
+#: Logarithms of depth beyond which a point is not what the map shows: it lies behind or in front.
+_OTHER_SURFACE = 0.2
+#: No map is trusted more than this share of the sigma that maps without points get.
+_LEAST_SHARE = 0.2
+
+
+def depths_at(cloud: DepthCloud, rotation: Array, rays: Array) -> Array:
+    """Depth (N,) that a map gives at rays (N,2) x/z, y/z of its camera with world_from_camera rotation (3,3); nan where
+    it has nothing there."""
+    own = (cloud.points - cloud.centre) @ rotation
+    gap, match = cKDTree(own[:, :2] / own[:, 2:]).query(rays, distance_upper_bound=_SAME_RAY)
+    near = np.isfinite(gap)
+    return np.where(near, own[np.where(near, match, 0), 2], np.nan)
+
+
+def depth_factors(scene: SceneResult, clouds: list[DepthCloud], sigma: float) -> tuple[Array, Array]:
+    """Log factor (D,) that takes each depth map to the scene points seen near its pixels, and its sigma (D,).
+
+    Maps that show too few points keep factor 1 and get ``sigma``.
+    """
+    value, spread = np.zeros(len(clouds)), np.full(len(clouds), sigma)
+    if not len(scene.points):
+        return value, spread
+    for number, cloud in enumerate(clouds):
+        rotation = np.asarray(scene.world_from_camera)[cloud.frame, :3, :3]
+        there = (np.asarray(scene.points) - cloud.centre) @ rotation
+        there = there[there[:, 2] > 1e-6]
+        ratio = np.log(there[:, 2] / depths_at(cloud, rotation, there[:, :2] / there[:, 2:]))
+        ratio = ratio[np.abs(ratio) < _OTHER_SURFACE]
+        if len(ratio) >= _LEAST_MATCHES:
+            value[number] = np.median(ratio)
+            deviation = 1.4826 * np.median(np.abs(ratio - value[number]))
+            spread[number] = max(deviation / np.sqrt(len(ratio)), _LEAST_SHARE * sigma)
+    return value, spread
+
+
+def aligned(scene: SceneResult, clouds: list[DepthCloud], sigma: float) -> list[DepthCloud]:
+    """The clouds with each map's depth multiplied by its factor."""
+    factors = np.exp(depth_factors(scene, clouds, sigma)[0])
+    moved = []
+    for cloud, factor in zip(clouds, factors, strict=True):
+        points = cloud.centre + factor * (cloud.points - cloud.centre)
+        moved.append(replace(cloud, points=points, tree=cKDTree(points)))
+    return moved
