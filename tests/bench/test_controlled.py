@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.controlled import noise, ours, structure
+from bench.controlled.compare import prepare
 from bench.controlled.inputs import Variation, make_inputs
 from bench.controlled.truth import first_frames, moved_body, true_scene, truth_of_shot
 from bench.controlled.views import look, sight
@@ -160,3 +161,14 @@ def test_the_joint_solve_finds_the_scale_without_errors(prepared, model, tmp_pat
     solved = ours.solve(truth, inputs, model)
     assert np.log(solved.joint.scale / 2.0) == pytest.approx(0.0, abs=0.03)
     assert np.isfinite(solved.joint.world_from_camera).all()
+
+
+@pytest.mark.slow
+def test_somebody_who_climbs_stairs_is_not_taken_to_stand_on_the_ground_below(model, tmp_path):
+    """Rays through the soles meet other steps and the ground below; they name scales up to 50 % off."""
+    stairs = prepare("stairs", model)
+    inputs = make_inputs(stairs.truth, stairs.views, stairs.sightings, model, 1.0, 0, tmp_path)
+    solved = ours.solve(stairs.truth, inputs, model)
+    figures = ours.figures(stairs.truth, stairs.views, inputs, solved.scene, solved.joint.scale, model)
+    assert figures["scale"]["error_percent"] < 3.0
+    assert figures["camera"]["focal_percent"] < 2.0, "the inputs' lens is 5 % too long"

@@ -6,11 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_walk import Errors, Walk, make_walk
+from synthetic_walk import FOCAL, Errors, Walk, make_walk
 
 from josh_blender.engine.results import JointResult
+from josh_blender.engine.solver.build import Place, foot_touches
+from josh_blender.engine.solver.depth_alignment import aligned, depth_factors
 from josh_blender.engine.solver.region_points import FOOT_REGIONS, region_mix
-from josh_blender.engine.stages.joint import JointSettings, run_joint
+from josh_blender.engine.solver.surfaces import read_depth_clouds
+from josh_blender.engine.stages.joint import (
+    JointSettings,
+    make_figures,
+    run_joint,
+    up_direction,
+    where_most_stand,
+)
 from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.camera import invert_rigid, transform
 from josh_blender.scene4d.conventions import CONTACT_REGIONS
@@ -171,6 +180,27 @@ def test_a_gap_is_bridged() -> None:
     assert steps.max() < 0.2
 
 
+def write_ground_depth(walk: Walk, folder: Path, ground: np.ndarray, factor: float = 1.0, lens: float = 1.0) -> None:
+    """Depth maps of a ground plane for every second key frame, alternately ``factor`` times as deep and as shallow;
+    ``lens``: their focal length over the true one."""
+    (folder / "depth").mkdir()
+    walk.scene.depth_index = walk.scene.keyframe[::2]
+    intrinsics = walk.scene.intrinsics[0] / 4.0
+    rows, columns = np.mgrid[0:135, 0:240] + 0.5
+    rays = np.stack([(columns - intrinsics[2]) / intrinsics[0], (rows - intrinsics[3]) / intrinsics[1]], -1)
+    rays = np.concatenate([rays, np.ones((135, 240, 1))], -1)
+    for number, position in enumerate(walk.scene.depth_index):
+        matrix = walk.scene.world_from_camera[position]
+        slope = rays @ matrix[:3, :3].T @ ground[:3]
+        depth = np.where(slope < -1e-3, -(ground[:3] @ matrix[:3, 3] + ground[3]) / slope, 0.0)
+        np.savez(
+            folder / "depth" / f"{position:06d}.npz",
+            depth=np.where(depth < 60.0, depth * factor ** (-1.0) ** number, 0.0).astype(np.float32),
+            confidence=np.ones((135, 240), np.float32),
+            intrinsics=intrinsics * [lens, lens, 1.0, 1.0],
+        )
+
+
 def test_a_step_under_the_foot_is_found_in_the_depth_maps(tmp_path: Path) -> None:
     """The person walks 15 cm above the ground plane, on a platform that only the depth maps show."""
     walk = make_walk(seconds=1.0)
@@ -178,24 +208,59 @@ def test_a_step_under_the_foot_is_found_in_the_depth_maps(tmp_path: Path) -> Non
     ground = walk.scene.ground.copy()
     # The plane that stage 3 found lies below the platform.
     walk.scene.ground[3] += raised
-    (tmp_path / "depth").mkdir()
-    walk.scene.depth_index = walk.scene.keyframe[::2]
-    intrinsics = walk.scene.intrinsics[0] / 4.0
-    rows, columns = np.mgrid[0:135, 0:240] + 0.5
-    rays = np.stack([(columns - intrinsics[2]) / intrinsics[0], (rows - intrinsics[3]) / intrinsics[1]], -1)
-    rays = np.concatenate([rays, np.ones((135, 240, 1))], -1)
-    for position in walk.scene.depth_index:
-        matrix = walk.scene.world_from_camera[position]
-        slope = rays @ matrix[:3, :3].T @ ground[:3]
-        depth = np.where(slope < -1e-3, -(ground[:3] @ matrix[:3, 3] + ground[3]) / slope, 0.0)
-        np.savez(
-            tmp_path / "depth" / f"{position:06d}.npz",
-            depth=np.where(depth < 60.0, depth, 0.0).astype(np.float32),
-            confidence=np.ones((135, 240), np.float32),
-            intrinsics=intrinsics,
-        )
+    write_ground_depth(walk, tmp_path, ground)
     with_depth = solve(walk, tmp_path)
     without = solve(walk)
     assert abs(scale_error(walk, with_depth)) < 0.02
     # The camera is 1.6 m above the platform: the plane alone errs by 15 cm of it.
     assert abs(scale_error(walk, without)) > 0.04
+
+
+def test_depth_maps_are_brought_to_the_scene_points_first(tmp_path: Path) -> None:
+    """Maps 8 % too deep and too shallow in turn, and no ground plane: the points say what they are worth."""
+    walk = make_walk(seconds=1.0)
+    write_ground_depth(walk, tmp_path, walk.scene.ground, factor=1.08)
+    clouds = read_depth_clouds(walk.frames, walk.scene, tmp_path)
+    factors, _ = depth_factors(walk.scene, clouds, 0.01)
+    assert np.abs(np.abs(factors) - np.log(1.08)).max() < 0.01
+    again, _ = depth_factors(walk.scene, aligned(walk.scene, clouds, 0.01), 0.01)
+    assert np.abs(again).max() < 0.01
+    walk.scene.ground = np.zeros(0)
+    result = solve(walk, tmp_path)
+    assert abs(np.log(result.report["closed_form_scale"] / walk.scale)) < 0.01
+    assert abs(scale_error(walk, result)) < 0.01
+
+
+def test_an_uncertain_lens_is_settled_before_the_people(tmp_path: Path) -> None:
+    """A lens 5 % too long bends the place. Where the scene stage says that it knows no better, the sightings do."""
+    walk = make_walk(seconds=2.0, errors=Errors(match_px=0.3))
+    write_ground_depth(walk, tmp_path, walk.scene.ground, factor=1.03, lens=1.05)
+    walk.scene.intrinsics[:, :2] *= 1.05
+    for fit in walk.bodies.people:
+        pelvis = load_default_body().joints(fit.betas)[0, 2]
+        fit.trans[:, 2] = 1.05 * (fit.trans[:, 2] + pelvis) - pelvis
+    believed = solve(walk, tmp_path)
+    walk.scene.focal_sigma = 0.05
+    settled = solve(walk, tmp_path)
+    assert believed.intrinsics[0, 0] == pytest.approx(1.05 * FOCAL, rel=0.005)
+    assert settled.intrinsics[0, 0] == pytest.approx(FOCAL, rel=0.02)
+    assert abs(camera_scale_error(walk, settled)) < 0.01
+    assert abs(camera_scale_error(walk, believed)) > 2.0 * abs(camera_scale_error(walk, settled))
+
+
+def camera_scale_error(walk: Walk, result: JointResult) -> float:
+    """Logarithm of the path's length over the true one."""
+    length = [np.linalg.norm(path[-1, :3, 3] - path[0, :3, 3]) for path in (result.world_from_camera, walk.camera)]
+    return float(np.log(length[0] / length[1]))
+
+
+def test_first_votes_that_are_far_off_are_mended_and_good_ones_kept(tmp_path: Path) -> None:
+    walk = make_walk(seconds=2.0)
+    write_ground_depth(walk, tmp_path, walk.scene.ground)
+    figures = make_figures(load_default_body(), walk.frames, walk.people, walk.bodies, walk.contact)
+    clouds = read_depth_clouds(walk.frames, walk.scene, tmp_path)
+    place = Place(up_direction(walk.scene, figures), walk.scene.ground, clouds)
+    touches = [foot_touches(figure, figure.body) for figure in figures]
+    for start in (-0.4, 0.0, 0.4):
+        found = where_most_stand(walk.scene, figures, touches, place, walk.scale * np.exp(start))
+        assert found == pytest.approx(walk.scale, rel=0.03 if start else 1e-12)

@@ -31,10 +31,12 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
     figures = joint.make_figures(model, walk.frames, walk.people, walk.bodies, walk.contact)
     place = build.Place(joint.up_direction(walk.scene, figures), walk.scene.ground, [])
     people = [build.person_problem(figure, walk.scene, model, True, SETTINGS) for figure in figures]
-    cloud = DepthCloud(0, walk.scene.world_from_camera[0, :3, 3], walk.scene.points, None)
+    # Maps from elsewhere: their depths take part.
+    scene = replace(walk.scene, focal_sigma=0.05)
+    cloud = DepthCloud(0, scene.world_from_camera[0, :3, 3], scene.points, None)
     log_scale = float(np.log(walk.scale))
     problem = build.make_problem(
-        walk.scene, figures, people, [cloud], log_scale, SETTINGS, scale_free=True, cameras_free=True
+        scene, figures, people, [cloud], log_scale, SETTINGS, scale_free=True, cameras_free=True
     )
     cameras = problem.initial.cameras
     associated = []

@@ -239,13 +239,13 @@ def _vote(
         if not place.clouds:
             break
         if scale is None:
-            scale = _where_most_stand(scene, figures, touches, place, float(np.exp(estimate.log_scale)))
+            scale = where_most_stand(scene, figures, touches, place, float(np.exp(estimate.log_scale)))
         else:
             scale = float(np.exp(estimate.log_scale))
     return estimate
 
 
-def _where_most_stand(
+def where_most_stand(
     scene: SceneResult, figures: list[Figure], touches: list[Touches], place: Place, scale: float
 ) -> float:
     """``scale``, or another near it at which clearly more soles are on some surface of the place.
