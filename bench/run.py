@@ -12,6 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     runs = [
         ("The default pipeline on the sample clip", [sys.executable, "bench/pipeline.py"]),
+        ("The joint solve on random problems", [sys.executable, "bench/robustness.py"]),
+        (
+            "The joint solve against a first-order one, one short sequence",
+            [sys.executable, "-m", "bench.controlled", "--quick"],
+        ),
         ("A rendered pure pan", [sys.executable, "bench/pan.py"]),
         ("What a job costs Blender's interface", [sys.executable, "bench/job_tick.py"]),
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_walks import fault, random_walk
 from synthetic_walk import FOCAL, Errors, Walk, make_walk
 
 from josh_blender.engine.results import JointResult
@@ -264,3 +265,10 @@ def test_first_votes_that_are_far_off_are_mended_and_good_ones_kept(tmp_path: Pa
     for start in (-0.4, 0.0, 0.4):
         found = where_most_stand(walk.scene, figures, touches, place, walk.scale * np.exp(start))
         assert found == pytest.approx(walk.scale, rel=0.03 if start else 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_problem_crashes_or_gives_no_numbers(seed: int) -> None:
+    """Of every awkward kind; `bench/robustness.py` takes as many as one likes, and longer ones."""
+    walk = random_walk(seed, longest=40)
+    assert fault(walk, solve(walk)) == ""
