@@ -13,12 +13,14 @@ from josh_blender.scene4d.body import default_body_path, load_default_body
 from josh_blender.scene4d.files import write_scene
 from josh_blender.scene4d.source_identity import source_identity
 
+from .recorded import Recording
+
 _SOURCES = Path(__file__).parents[1] / "sample"
 
 
-def fingerprint(shot: Shot, truth_only: bool) -> str:
-    """Changes whenever the parameters, the generator or the body do."""
-    digest = hashlib.sha256(repr((shot, truth_only)).encode())
+def fingerprint(shot: Shot, truth_only: bool, recorded: str = "") -> str:
+    """Changes whenever the parameters, the generator, the body or what was recorded do."""
+    digest = hashlib.sha256(repr((shot, truth_only)).encode() + recorded.encode())
     for path in (*sorted(_SOURCES.glob("*.py")), default_body_path()):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
@@ -30,23 +32,27 @@ def truth_settings(shot: Shot) -> TruthSettings:
     return TruthSettings(depth_size=half, mask_size=half)
 
 
-def make(shot: Shot, output: Path, blender_python: Path, truth_only: bool = False) -> bool:
+def make(
+    shot: Shot, output: Path, blender_python: Path, truth_only: bool = False, recording: Recording | None = None
+) -> bool:
     """Write ``NAME.mp4`` and ``NAME_truth.scene4d`` into ``output``; returns whether there was anything to do.
 
     An interrupted rendering continues where it was. With ``truth_only`` there is no video, no depth and no mask.
+    recording: whose movement it is, instead of the shot's own.
 
     Raises:
+        BvhError: the recording cannot be used.
         subprocess.CalledProcessError: Blender failed.
     """
     output.mkdir(parents=True, exist_ok=True)
-    wanted = fingerprint(shot, truth_only)
+    wanted = fingerprint(shot, truth_only, recording.digest() if recording is not None else "")
     done, work = output / f"{shot.name}.made", output / f"{shot.name}_work"
     video, folder = output / f"{shot.name}.mp4", output / f"{shot.name}_truth.scene4d"
     if done.is_file() and done.read_text() == wanted and folder.is_dir() and (truth_only or video.is_file()):
         return False
     done.unlink(missing_ok=True)
     body = load_default_body()
-    composition = compose(shot, body)
+    composition = recording.compose(shot, body) if recording is not None else compose(shot, body)
     if truth_only:
         write_scene(truth_scene(shot, composition, body, source_of(shot), TruthSettings(points=0)), folder)
     else:

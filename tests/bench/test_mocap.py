@@ -11,8 +11,11 @@ import pytest
 
 from bench.sample.motion import betas_of_height
 from bench.sequences.bvh import BvhError, read_bvh
+from bench.sequences.make import make
 from bench.sequences.mocap import footsteps, move_like, performance
+from bench.sequences.recorded import Recording
 from josh_blender.scene4d.body import load_default_body
+from josh_blender.scene4d.files import read_scene
 
 MOCAP = Path(__file__).parents[2].parent / "shared" / "data" / "mocap.bvh"
 pytestmark = pytest.mark.skipif(not MOCAP.exists(), reason="no motion capture beside the project")
@@ -54,3 +57,20 @@ def test_a_file_without_a_needed_joint_is_refused(body, recording):
     names = tuple("Other" if name == "LeftKnee" else name for name in recording.names)
     with pytest.raises(BvhError, match="no joint LeftKnee"):
         performance(replace(recording, names=names), body, betas_of_height(body, 1.75), (0.0, 0.0), 0.0)
+
+
+def test_a_recording_becomes_a_scene(tmp_path):
+    recording = Recording(MOCAP, start=17.0, seconds=1.0, height=1.8)
+    assert make(recording.shot(), tmp_path, Path("no blender"), truth_only=True, recording=recording)
+    assert not make(recording.shot(), tmp_path, Path("no blender"), truth_only=True, recording=recording)
+    other = replace(recording, start=18.0)
+    assert make(other.shot(), tmp_path, Path("no blender"), truth_only=True, recording=other)
+    scene = read_scene(tmp_path / "mocap_truth.scene4d")
+    assert len(scene.people) == 1 and scene.people[0].height == pytest.approx(1.8, abs=0.01)
+    assert len(scene.camera.frame) == 30
+
+
+def test_a_part_beyond_the_recording_is_refused(body):
+    recording = Recording(MOCAP, start=30.0, seconds=10.0)
+    with pytest.raises(BvhError, match=r"mocap.bvh lasts 32.5 s"):
+        recording.compose(recording.shot(), body)
