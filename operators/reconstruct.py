@@ -61,6 +61,8 @@ def options_of(context: bpy.types.Context) -> ReconstructOptions:
     options = ReconstructOptions(
         source=source,
         output=output_folder(chosen, blend_file, engine.output, source),
+        mode=settings.mode,
+        preset=settings.preset,
         device=engine.device,
         start=first if settings.use_range else None,
         end=last if settings.use_range else None,

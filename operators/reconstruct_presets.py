@@ -9,6 +9,8 @@ from bl_operators.presets import AddPresetBase
 
 #: What belongs to how a shot was filmed and is to be treated; source, range and output are of one shot only.
 NAMES = (
+    "mode",
+    "preset",
     "fps",
     "color_space",
     "use_height",

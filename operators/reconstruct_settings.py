@@ -101,6 +101,17 @@ class JOSH4D_ReconstructSettings(bpy.types.PropertyGroup):
         name="Begins At", description="Frame of this scene at which the reconstruction begins", default=1
     )
 
+    mode: EnumProperty(
+        name="Mode",
+        description="How people, camera and place are found",
+        items=(("josh", "JOSH", "Everything is solved together, tied by contact"),),
+    )
+    preset: EnumProperty(
+        name="Backends",
+        description="What each stage works with",
+        items=(("preview", "Preview", "Runs on any computer, with nothing beyond the engine's set-up"),),
+    )
+
     use_height: BoolProperty(name="Height", description="A person's real height gives the scene its true size")
     height: FloatProperty(
         name="Height", description="Barefoot height of everybody whose own is not given", default=1.75, min=0.4,

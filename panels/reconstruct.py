@@ -262,6 +262,23 @@ class JOSH4D_PT_known(_Panel, bpy.types.Panel):
             layout.prop(settings, "refine")
 
 
+class JOSH4D_PT_method(_Panel, bpy.types.Panel):
+    """How it is solved"""
+
+    bl_idname = "JOSH4D_PT_method"
+    bl_label = "Method"
+    bl_parent_id = "JOSH4D_PT_reconstruct"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw(self, context):
+        layout = self.layout
+        settings = context.scene.josh4d_reconstruct
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(settings, "mode")
+        layout.prop(settings, "preset")
+
+
 class JOSH4D_PT_detect(_Panel, bpy.types.Panel):
     """Who counts"""
 
@@ -368,6 +385,7 @@ CLASSES = (
     JOSH4D_PT_reconstruct_presets,
     JOSH4D_PT_reconstruct,
     JOSH4D_PT_known,
+    JOSH4D_PT_method,
     JOSH4D_PT_detect,
     JOSH4D_PT_output,
     JOSH4D_PT_reconstruct_clip,

@@ -15,6 +15,7 @@ class ReconstructOptions:
     Attributes:
         source: the video, or one picture of an image sequence.
         output: the folder that gets ``NAME.scene4d``.
+        mode, preset: how it is solved, and what each stage works with.
         start, end: first and last source frame number.
         fps, color_space: of an image sequence.
         people: keep at most so many. keep: ids of those who count.
@@ -25,6 +26,7 @@ class ReconstructOptions:
 
     source: Path
     output: Path
+    mode: str = "josh"
     preset: str = "preview"
     device: str = "auto"
     start: int | None = None
@@ -52,8 +54,8 @@ class ReconstructOptions:
 
 def reconstruct_arguments(options: ReconstructOptions, only_people: bool = False) -> list[str]:
     """The arguments of ``josh4d``; with ``only_people`` those that find out who is seen."""
-    words = ["reconstruct", str(options.source), "--output", str(options.output), "--preset", options.preset]
-    words += ["--device", options.device]
+    words = ["reconstruct", str(options.source), "--output", str(options.output)]
+    words += ["--mode", options.mode, "--preset", options.preset, "--device", options.device]
     for name, value in (
         ("--start", options.start),
         ("--end", options.end),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def test_the_presets_that_come_with_the_extension(studio: Studio) -> None:  # no
         assert done == {"FINISHED"}
         seen.add((studio.settings.camera_mode, studio.settings.movement))
     assert seen == {("SOLVE", "static"), ("SOLVE", "pan"), ("LENS", "auto")}
+
+
+def test_the_panel_offers_what_the_engine_can_do(studio: Studio) -> None:  # noqa: F811
+    """A preset whose backends all exist is offered, and no other."""
+    engine = sys.modules[f"{PACKAGE}.operators.reconstruct"].__package__.rpartition(".")[0]
+    presets = importlib.import_module(f"{engine}.josh_blender.engine.presets")
+    complete = [name for name, stages in presets.PRESETS.items() if set(stages.items()) <= set(presets.BACKENDS)]
+    offered = studio.settings.bl_rna.properties["preset"].enum_items.keys()
+    assert offered == complete
+    bpy.ops.josh4d.reconstruct()
+    studio.tick_until(lambda: not studio.entries)
+    words = studio.arguments()
+    assert words[words.index("--mode") + 1] == "josh" and words[words.index("--preset") + 1] == "preview"
 
 
 def test_every_setting_is_either_of_a_preset_or_of_the_shot(studio: Studio) -> None:  # noqa: F811

@@ -157,9 +157,9 @@ def test_settings_reach_the_engine(studio):
     assert words[:2] == ["reconstruct", settings.picture]
     assert float(given.pop("--fps")) == pytest.approx(23.976, abs=1e-4)
     assert given == {
-        "--output": str(studio.folder / "Ausgabe ü"), "--preset": "preview", "--device": "auto", "--start": "2",
-        "--end": "5", "--color-space": "linear", "--people": "3", "--height": "0=1.81", "--camera": "pan",
-        "--lens": "28:23.5",
+        "--output": str(studio.folder / "Ausgabe ü"), "--mode": "josh", "--preset": "preview", "--device": "auto",
+        "--start": "2", "--end": "5", "--color-space": "linear", "--people": "3", "--height": "0=1.81",
+        "--camera": "pan", "--lens": "28:23.5",
     }  # fmt: skip
 
 

@@ -244,8 +244,8 @@ def test_least_command() -> None:
     options = ReconstructOptions(Path("/v/clip.mp4"), Path("/out"))
     assert options.scene_folder == Path("/out/clip.scene4d") and options.log == Path("/out/clip.scene4d.log")
     words = reconstruct_arguments(options)
-    assert words == ["reconstruct", str(options.source), "--output", str(options.output), "--preset", "preview",
-                     "--device", "auto"]  # fmt: skip
+    assert words == ["reconstruct", str(options.source), "--output", str(options.output), "--mode", "josh",
+                     "--preset", "preview", "--device", "auto"]  # fmt: skip
     assert reconstruct_arguments(options, only_people=True) == [*words, "--only-people"]
 
 
