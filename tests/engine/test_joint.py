@@ -138,6 +138,17 @@ def test_without_ground_standing_feet_give_the_scale() -> None:
     assert abs(scale_error(walk, result)) < 3.0 * result.scale_sigma
 
 
+def test_nobody_who_is_ever_supported_leaves_the_scale_unobserved_and_whole() -> None:
+    walk = make_walk(seconds=2.0, errors=ERRORS)
+    walk.scene.ground = np.zeros(0)
+    for person in walk.contact.people:
+        person.contact[:] = 0.0
+    result = solve(walk)
+    assert result.scale_source == "none" and 0.5 < result.scale < 2.0
+    assert abs(scale_error(walk, result)) < result.scale_sigma
+    assert any("unknown" in warning for warning in result.warnings)
+
+
 def test_a_given_unit_is_kept() -> None:
     walk = make_walk(seconds=0.5, unit=1.0, errors=ERRORS)
     walk.scene.metric = True
