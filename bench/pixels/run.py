@@ -67,7 +67,8 @@ def figures_of(name: str, rendered: Path, work: Path) -> dict[str, Any]:
     outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     result: dict[str, Any]
     if outcome.returncode:
-        result = {"error": (outcome.stderr.strip().splitlines() or ["no message"])[-1]}
+        said = (outcome.stdout + outcome.stderr).strip().splitlines()
+        result = {"error": (said or ["no message"])[-1].removeprefix("josh4d: ")}
     else:
         result = _plain(evaluate(read_scene(folder / f"{name}.scene4d"), read_scene(truth)))
     result["processor_seconds"] = round(_processor_seconds() - before)

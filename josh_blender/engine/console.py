@@ -21,7 +21,7 @@ class Console:
 
     def __init__(self, json_lines: bool) -> None:
         self.json_lines = json_lines
-        self._out = 1
+        self._out, self._errors = 1, 2
         self._interactive = os.isatty(1)
         self._stages: list[str] = []
         self._stage = ""
@@ -37,7 +37,7 @@ class Console:
         sys.stdout.flush()
         sys.stderr.flush()
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-        self._out = os.dup(1)
+        self._out, self._errors = os.dup(1), os.dup(2)
         os.dup2(file, 1)
         os.dup2(file, 2)
         os.close(file)
@@ -49,8 +49,8 @@ class Console:
 
     def fail(self, error: Error) -> None:
         """The end of a command that failed."""
-        if not self.json_lines and self.log is None:
-            self._out = 2
+        if not self.json_lines:
+            self._out = self._errors
         self.send(error)
 
     def send(self, message: Message) -> None:

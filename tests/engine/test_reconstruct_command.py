@@ -75,7 +75,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Studio:
 def only_line(done: subprocess.CompletedProcess[str]) -> str:
     """What a failed command says: one line, no traceback."""
     assert done.returncode == 1
-    lines = (done.stdout + done.stderr).strip().splitlines()
+    lines = done.stderr.strip().splitlines()
     said = [line for line in lines if line.startswith("josh4d: ")]
     assert len(said) == 1 and lines[-1] == said[0]
     assert "Traceback" not in done.stdout + done.stderr

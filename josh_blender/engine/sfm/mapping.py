@@ -16,6 +16,8 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
+from .loop_pairs import loop_pairs
+
 Array = NDArray[Any]
 
 _SEED = 7
@@ -116,6 +118,17 @@ def _extract_and_match(folder: Path, names: list[str], reader: Any, features: in
         verification_options=verification,
         device=pycolmap.Device.cpu,
     )
+    pairs = loop_pairs(names, overlap)
+    if pairs:
+        listed = folder / "loop_pairs.txt"
+        listed.write_text("".join(f"{first} {second}\n" for first, second in pairs), encoding="utf-8")
+        pycolmap.match_image_pairs(
+            database,
+            matching_options=matching,
+            pairing_options=pycolmap.ImportedPairingOptions(match_list_path=listed),
+            verification_options=verification,
+            device=pycolmap.Device.cpu,
+        )
     return database
 
 
@@ -209,6 +222,9 @@ def map_keyframes(
     """
     reader = _reader_options(folder / "masks", lens, scale, size)
     database = _extract_and_match(folder, sorted(names), reader, features, threads, overlap)
+    if lens is None:
+        # Without it the mapping starts from a guess, and a camera that turns about one axis only may stay there.
+        pycolmap.calibrate_view_graph(database, pycolmap.ViewGraphCalibrationOptions(random_seed=_SEED))
     step()
     best: Mapping | None = None
     for seed in (_SEED, _SEED + 1):
