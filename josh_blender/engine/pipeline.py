@@ -53,7 +53,12 @@ _SOURCES: dict[str, tuple[str, ...]] = {
         "scene4d/body.py",
     ),
     "contact": ("engine/stages/contact.py", "engine/contact", "engine/solver", "scene4d/body.py"),
-    "joint": ("engine/stages/joint.py", "engine/stages/joint_lens.py", "engine/solver"),
+    "joint": (
+        "engine/stages/joint.py",
+        "engine/stages/joint_lens.py",
+        "engine/stages/joint_scale.py",
+        "engine/solver",
+    ),
 }
 
 

@@ -19,8 +19,8 @@ from josh_blender.engine.stages.joint import (
     make_figures,
     run_joint,
     up_direction,
-    where_most_stand,
 )
+from josh_blender.engine.stages.joint_scale import where_most_stand
 from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.camera import invert_rigid, transform
 from josh_blender.scene4d.conventions import CONTACT_REGIONS
