@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from ..jobs.file_lock import lock
 from ..scene4d.errors import UserError
+
+#: How systems say that another process holds a lock.
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ class WorkFolder:
             try:
                 lock(file)
                 # Whoever had it before may have removed the file between our opening and our locking it.
-                ours = path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
-            except OSError:
-                ours = False
-            if not ours:
+                held = not (path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()))
+            except OSError as error:
+                # A disk that knows no locks cannot tell, and must not keep anybody from working.
+                held = error.errno in _HELD
+            if held:
                 raise UserError(
                     "scene_in_use",
                     f"“{self.scene.name}” is being made by another program already.",

@@ -5,6 +5,7 @@ The stages after the first are made up (fake_stages.py); every run is a process 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,9 +20,11 @@ import av
 import numpy as np
 import pytest
 
+from josh_blender.engine import work_folder
 from josh_blender.engine.presets import STAGES
 from josh_blender.jobs.job import Job, engine_environment
 from josh_blender.jobs.protocol import Done, Preview, Progress, Stage, Start, Warn
+from josh_blender.scene4d.errors import UserError
 from josh_blender.scene4d.files import read_scene
 
 PROGRAM = str(Path(__file__).with_name("fake_stages.py"))
@@ -158,6 +161,22 @@ def test_two_programs_do_not_make_the_same_scene(studio: Studio) -> None:
         holding.unlink()
         assert first.wait(60) == 0
     assert {path.name for path in studio.output.iterdir()} == {studio.scene.name, studio.scene.name + ".json"}
+
+
+def test_a_disk_without_locks_keeps_nobody_from_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(error: int) -> None:
+        def lock(file: object) -> None:
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(work_folder, "lock", lock)
+
+    work = work_folder.WorkFolder(tmp_path / "clip.scene4d")
+    refuse(errno.ENOLCK)
+    with work.alone():
+        pass
+    refuse(errno.EAGAIN)
+    with pytest.raises(UserError, match="by another program"), work.alone():
+        pass
 
 
 def test_a_finished_run_is_reused_and_a_changed_setting_runs_what_depends_on_it(studio: Studio) -> None:
