@@ -20,7 +20,7 @@ from josh_blender import __version__  # noqa: E402
 from josh_blender.scene4d.files import pointer_path, write_scene  # noqa: E402
 
 PACKAGE = "josh4d_under_test"
-#: Operators about jobs, which are not in the file: undo must not seem to undo them.
+#: Operators about jobs, help and presets, which are not in the file: undo must not seem to undo them.
 CHANGE_NO_DATA = {
     "set_up_engine",
     "doctor",
@@ -32,6 +32,8 @@ CHANGE_NO_DATA = {
     "copy_error",
     "continue_lost_job",
     "forget_lost_job",
+    "open_help",
+    "add_reconstruct_preset",
 }
 
 
