@@ -19,7 +19,7 @@ class LinkSettings:
     shortest: seconds that a person must be seen. seen: least share of pictures seen on between the first and last.
     presence, visibility: least mean of a person. unsteady: disagreement of the landmarks from which a person must be
     seen for ``shortest_unsteady`` seconds; from twice that, who is smaller than ``small`` of the picture's short side
-    must be seen with a mean visibility of ``visibility_unsteady``, and everybody so small with ``visibility_small``.
+    must be seen with a mean visibility of ``visibility_unsteady``, who is larger with ``visibility_unsteady_large``.
     """
 
     gap: float = 2.0
@@ -32,7 +32,7 @@ class LinkSettings:
     unsteady: float = 0.02
     shortest_unsteady: float = 1.0
     visibility_unsteady: float = 0.75
-    visibility_small: float = 0.6
+    visibility_unsteady_large: float = 0.6
     small: float = 0.25
 
 
@@ -85,17 +85,16 @@ def _link_cost(a: Tracklet, b: Tracklet, rate: float, settings: LinkSettings) ->
 def is_person(tracklet: Tracklet, rate: float, short_side: int, settings: LinkSettings) -> bool:
     """Whether a path was seen long and surely enough to be a person, in pictures with a short side of so many px.
 
-    Animals, bags and faces on posters are small, and seen dimly or unsteadily.
+    Animals and bags are small, and seen dimly and unsteadily; so are patterns on posters, which may be larger.
     """
     poses = list(tracklet.poses.values())
     visibility = float(np.mean([pose.visibility.mean() for pose in poses]))
     unsteady = float(np.median(list(tracklet.disagreement.values()) or [0.0]))
     needed = settings.shortest if unsteady < settings.unsteady else settings.shortest_unsteady
     small = float(np.median([body_size(pose) for pose in poses])) < settings.small * short_side
-    doubtful = small and unsteady >= 2 * settings.unsteady
-    dimmest = settings.visibility_small if small else settings.visibility
-    if doubtful:
-        dimmest = settings.visibility_unsteady
+    dimmest = settings.visibility
+    if unsteady >= 2 * settings.unsteady:
+        dimmest = settings.visibility_unsteady if small else settings.visibility_unsteady_large
     return (
         len(poses) >= max(needed * rate, settings.seen * (tracklet.last - tracklet.first + 1))
         and float(np.mean([pose.presence for pose in poses])) >= settings.presence
