@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 BLENDER_MODULES = frozenset(
     {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "addon_utils", "bl_operators", "bl_ui"}
 )
-ENGINE_MODULES = frozenset({"numpy", "scipy", "cv2", "av", "pycolmap", "ai_edge_litert", "torch"})
+ENGINE_MODULES = frozenset(
+    {"numpy", "scipy", "cv2", "av", "pycolmap", "ai_edge_litert", "torch", "safetensors", "accelerate"}
+)
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,19 @@ import numpy as np
 
 from ..scene4d.errors import UserError
 from .results import FramesResult, PeopleResult, Track
-from .stage_cache import StageOutcome
 
 #: Height of the pictures of people, px; and the room around them as a share of their box.
 _PICTURE_HEIGHT = 192
 _ROOM = 0.12
 
 
-def keep_people(people: StageOutcome[PeopleResult], ids: Sequence[int]) -> StageOutcome[PeopleResult]:
-    """The outcome of the people stage with the tracks of ``ids`` only. The masks keep everybody: they hide movement.
+def keep_people(people: PeopleResult, ids: Sequence[int]) -> PeopleResult:
+    """The result of the people stage with the tracks of ``ids`` only. The masks keep everybody: they hide movement.
 
     Raises:
         UserError: ``unknown_person``.
     """
-    known = {track.id: track for track in people.result.tracks}
+    known = {track.id: track for track in people.tracks}
     unknown = [number for number in ids if number not in known]
     if unknown:
         listed = ", ".join(map(str, known)) or "nobody"
@@ -34,7 +33,7 @@ def keep_people(people: StageOutcome[PeopleResult], ids: Sequence[int]) -> Stage
             f"There is no person {unknown[0]} in this range; seen: {listed}.",
             "Detect the people again, and choose who counts.",
         )
-    return replace(people, result=replace(people.result, tracks=[known[number] for number in ids]))
+    return replace(people, tracks=[known[number] for number in ids])
 
 
 def write_sightings(frames: FramesResult, people: PeopleResult, path: Path) -> Path:

@@ -11,13 +11,21 @@ from dataclasses import dataclass
 from ..scene4d.errors import UserError
 
 STAGES = ("frames", "people", "scene", "bodies", "contact", "joint", "world")
+#: JOSH3R finds the path of camera and people by network passes over pairs of frames; with a plus, the joint solve
+#: begins where it ended.
+_JOSH3R = ("frames", "people", "lens", "bodies", "motion", "contact", "world")
+_JOSH3R_PLUS = (*_JOSH3R[:-1], "joint", "world")
+_STAGES_OF_MODE = {"josh": STAGES, "josh3r": _JOSH3R, "josh3r+": _JOSH3R_PLUS}
+MODES = tuple(_STAGES_OF_MODE)
 
 
 @dataclass(frozen=True)
 class Backend:
-    """What a backend of a stage needs: importable packages."""
+    """What a backend of a stage needs: importable packages, and weights that the user brings (a name of
+    `networks.weights.KNOWN`)."""
 
     packages: tuple[str, ...]
+    weights: str = ""
 
 
 #: Backends that this version has, by stage and name.
@@ -25,17 +33,19 @@ BACKENDS: dict[tuple[str, str], Backend] = {
     ("frames", "pyav"): Backend(("numpy", "av", "cv2")),
     ("people", "mediapipe"): Backend(("numpy", "cv2", "scipy", "ai_edge_litert")),
     ("scene", "colmap"): Backend(("numpy", "cv2", "pycolmap", "torch")),
+    ("scene", "mast3r"): Backend(("numpy", "cv2", "pycolmap", "torch", "safetensors"), weights="mast3r"),
     ("bodies", "landmarks"): Backend(("numpy", "torch")),
     ("contact", "kinematic"): Backend(("numpy",)),
     ("joint", "lm"): Backend(("numpy", "scipy")),
     ("world", "world"): Backend(("numpy", "cv2")),
 }
 
-_PREVIEW = {stage: name for stage, name in BACKENDS}
+_PREVIEW = {stage: name for (stage, name), backend in BACKENDS.items() if not backend.weights}
 
 #: One backend per stage.
 PRESETS: dict[str, dict[str, str]] = {
     "preview": _PREVIEW,
+    "mast3r": {**_PREVIEW, "scene": "mast3r"},
     "quality": {**_PREVIEW, "people": "rtdetr-sam2-vitpose", "scene": "pi3x"},
     "paper": {**_PREVIEW, "people": "rtdetr-sam2-vitpose", "scene": "mast3r", "bodies": "vimo", "contact": "deco"},
 }
@@ -63,6 +73,18 @@ def preset_problem(preset: str) -> UserError | None:
     if missing:
         return UserError("missing_package", f"The engine's environment has no {', '.join(missing)}.", _SET_UP)
     return None
+
+
+def stages_of(mode: str) -> tuple[str, ...]:
+    """The stages of a mode in their order."""
+    return _STAGES_OF_MODE[mode]
+
+
+def weights_of(preset: str, mode: str) -> tuple[str, ...]:
+    """The weights that a preset in a mode cannot run without."""
+    if mode != "josh":
+        return ("josh3r",)
+    return tuple(BACKENDS[stage].weights for stage in PRESETS[preset].items() if BACKENDS[stage].weights)
 
 
 def missing_package_error(error: ImportError) -> UserError:

@@ -10,7 +10,7 @@ hold positions in ``FramesResult.frame`` (0..F-1), never source frame numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -192,3 +192,21 @@ class JointResult:
     ground: Array
     report: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class MotionResult:
+    """JOSH3R: camera and place in metres as a scene of stage 3, and everybody in it as after a joint solve. pairs:
+    pairs of frames that were looked at; guessed: frames that nothing placed."""
+
+    scene: SceneResult
+    joint: JointResult
+    pairs: int
+    guessed: int
+    warnings: list[str] = field(default_factory=list)
+
+    def with_contact(self, contact: ContactResult) -> JointResult:
+        """The joint result with everybody's contacts."""
+        labels = {person.track_id: person.contact for person in contact.people}
+        people = [replace(person, contact=labels.get(person.track_id, person.contact)) for person in self.joint.people]
+        return replace(self.joint, people=people)

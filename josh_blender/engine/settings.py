@@ -8,7 +8,6 @@ from pathlib import Path
 from ..scene4d.errors import UserError
 
 CAMERA_KINDS = ("auto", "moving", "static", "pan")
-MODES = ("josh", "josh3r", "josh3r+")
 COLOR_SPACES = ("srgb", "linear")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -37,7 +36,8 @@ class ReconstructSettings:
     ``camera.npz`` of a known camera. focal_px, lens: a known focal length. refine: start from the given camera or focal
     length instead of keeping it. start, end: first and last source frame number. fps,
     color_space: of an image sequence. body: a file of the user's own body model. only_people: end when it is known who
-    is seen. keep: the ids of those who count, everybody where it is empty.
+    is seen. keep: the ids of those who count, everybody where it is empty. mast3r_weights, josh3r_weights: files of
+    network weights that the user brought.
     """
 
     video: Path
@@ -58,6 +58,8 @@ class ReconstructSettings:
     body: Path | None = None
     only_people: bool = False
     keep: tuple[int, ...] = ()
+    mast3r_weights: Path | None = None
+    josh3r_weights: Path | None = None
 
     @property
     def scene_folder(self) -> Path:

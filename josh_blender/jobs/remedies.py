@@ -15,6 +15,7 @@ class Remedy:
 
 _CHOOSE_OUTPUT = Remedy("josh4d.choose_output", "Choose Output Folder")
 _CHOOSE_VIDEO = Remedy("josh4d.video_as_scene", "Choose Video")
+_CHOOSE_WEIGHTS = Remedy("josh4d.choose_weights", "Choose Weights")
 _DETECT = Remedy("josh4d.detect_people", "Detect First")
 _DOCTOR = Remedy("josh4d.doctor", "Doctor")
 _FIND_PLATE = Remedy("josh4d.find_plate", "Find Plate")
@@ -33,6 +34,7 @@ REMEDIES: dict[str, Remedy] = {
     "missing_package": _SET_UP,
     "missing_scene": _FIND_SCENE,
     "missing_video": _CHOOSE_VIDEO,
+    "missing_weights": _CHOOSE_WEIGHTS,
     "mixed_sizes": _CHOOSE_VIDEO,
     "no_device": _DOCTOR,
     "no_room": _CHOOSE_OUTPUT,
@@ -43,6 +45,7 @@ REMEDIES: dict[str, Remedy] = {
     "wrong_models": _SET_UP,
     "wrong_scene": _FIND_SCENE,
     "wrong_video": _FIND_PLATE,
+    "wrong_weights": _CHOOSE_WEIGHTS,
 }
 
 #: Of a set-up the same kind has another button: its dialog is where the engine's folder is chosen.

@@ -13,7 +13,8 @@ from bench.controlled.inputs import Variation, make_inputs
 from bench.controlled.truth import first_frames, moved_body, true_scene, truth_of_shot
 from bench.controlled.views import look, sight
 from bench.sample.shots import SHOTS, compose
-from josh_blender.engine.evaluation import compare, metrics
+from josh_blender.engine.evaluation import compare
+from josh_blender.engine.similarity import align
 from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.camera import invert_rigid, project, transform
 
@@ -116,7 +117,7 @@ def test_without_errors_the_inputs_are_the_truth_up_to_a_similarity(prepared, mo
     truth, views, sightings = prepared
     inputs = make_inputs(truth, views, sightings, model, 0.0, 0, tmp_path, Variation(unit=0.8))
     camera = inputs.scene.world_from_camera
-    fit = metrics.align(camera[:, :3, 3], truth.world_from_camera[:, :3, 3], with_scale=True)
+    fit = align(camera[:, :3, 3], truth.world_from_camera[:, :3, 3], with_scale=True)
     np.testing.assert_allclose(fit.apply(camera[:, :3, 3]), truth.world_from_camera[:, :3, 3], atol=2e-3)
     assert fit.scale == pytest.approx(0.8, rel=5e-3)
     # The estimated bodies are the true ones in their cameras, the landmarks lie on them, and the labels are true.

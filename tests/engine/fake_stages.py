@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from josh_blender.engine import pipeline
+from josh_blender.engine import stage_runs
 from josh_blender.engine.results import (
     BodiesResult,
     ContactResult,
@@ -146,7 +146,7 @@ def install() -> None:
         setattr(module, f"{name.capitalize()}Settings", fake_settings)
         sys.modules[module.__name__] = module
     # These stages are not made of the project's code, so editing it in the middle of a test changes nothing for them.
-    pipeline.code_version = lambda *sources: "made up"
+    stage_runs.code_version = lambda *sources: "made up"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 
 from josh_blender.engine.evaluation import metrics
 from josh_blender.engine.evaluation.penetration import penetration, winding_number
+from josh_blender.engine.similarity import align
 from josh_blender.scene4d.rotations import matrix_from_axis_angle
 
 RNG = np.random.default_rng(5)
@@ -22,11 +23,11 @@ def walk(frames: int) -> np.ndarray:
 
 def test_align_finds_a_known_similarity_and_never_mirrors() -> None:
     points = RNG.normal(size=(50, 3))
-    fit = metrics.align(points, 2.5 * points @ TURN.T + [1.0, 2.0, 3.0], with_scale=True)
+    fit = align(points, 2.5 * points @ TURN.T + [1.0, 2.0, 3.0], with_scale=True)
     assert fit.scale == pytest.approx(2.5)
     assert np.allclose(fit.rotation, TURN)
     assert np.allclose(fit.translation, [1.0, 2.0, 3.0])
-    mirrored = metrics.align(points, points * [-1.0, 1.0, 1.0], with_scale=True)
+    mirrored = align(points, points * [-1.0, 1.0, 1.0], with_scale=True)
     assert np.linalg.det(mirrored.rotation) == pytest.approx(1.0)
 
 

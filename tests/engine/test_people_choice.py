@@ -13,7 +13,6 @@ import pytest
 from josh_blender.engine.cli.reconstruct import parse_people
 from josh_blender.engine.people_choice import keep_people, write_sightings
 from josh_blender.engine.results import PeopleResult, Track
-from josh_blender.engine.stage_cache import StageOutcome
 from josh_blender.engine.stages.frames import FramesSettings, run_frames
 from josh_blender.jobs.sightings import read_sightings
 from josh_blender.scene4d.errors import UserError
@@ -64,11 +63,11 @@ def test_people_are_listed_with_their_best_pictures(tmp_path: Path) -> None:
 
 
 def test_only_who_counts_is_kept() -> None:
-    outcome = StageOutcome(people(), Path("x"), True)
-    assert [one.id for one in keep_people(outcome, (2,)).result.tracks] == [2]
-    assert [one.id for one in outcome.result.tracks] == [1, 2]
+    everybody = people()
+    assert [one.id for one in keep_people(everybody, (2,)).tracks] == [2]
+    assert [one.id for one in everybody.tracks] == [1, 2]
     with pytest.raises(UserError, match=r"no person 5 in this range; seen: 1, 2"):
-        keep_people(outcome, (1, 5))
+        keep_people(everybody, (1, 5))
 
 
 def test_ids_on_the_command_line() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from josh_blender.engine import stage_cache
-from josh_blender.engine.pipeline import _SOURCES
 from josh_blender.engine.presets import STAGES
 from josh_blender.engine.results import BodiesResult, FramesResult, JointResult, PersonFit, VideoSource
 from josh_blender.engine.stage_cache import (
@@ -21,6 +20,7 @@ from josh_blender.engine.stage_cache import (
     load_result,
     save_result,
 )
+from josh_blender.engine.stage_sources import SOURCES
 
 
 def example_bodies() -> BodiesResult:
@@ -136,7 +136,7 @@ def test_every_part_of_the_engine_that_a_cached_stage_uses_is_in_its_key() -> No
     """What a stage's modules import from the engine must be among its sources or those of a stage before it."""
     listed: set[Path] = set()
     for stage in STAGES[:-1]:
-        for source in _SOURCES[stage]:
+        for source in SOURCES[stage]:
             path = stage_cache._PACKAGE / source
             assert path.exists(), source
             listed |= {path} if path.suffix == ".py" else set(path.rglob("*.py"))

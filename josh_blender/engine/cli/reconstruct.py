@@ -10,9 +10,9 @@ from ...jobs.lifeline import end_with_stdin
 from ...scene4d.errors import UserError
 from ..console import Console
 from ..pipeline import check_before_start, reconstruct
-from ..presets import PRESETS
+from ..presets import MODES, PRESETS
 from ..reporter import Reporter
-from ..settings import CAMERA_KINDS, COLOR_SPACES, DEVICES, MODES, Lens, ReconstructSettings
+from ..settings import CAMERA_KINDS, COLOR_SPACES, DEVICES, Lens, ReconstructSettings
 from ..work_folder import WorkFolder
 
 
@@ -49,6 +49,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--fps", metavar="RATE", type=float, help="pictures per second of an image sequence (24)")
     parser.add_argument("--color-space", choices=COLOR_SPACES, help="of an image sequence (srgb)")
     parser.add_argument("--body", metavar="FILE", type=Path, help="your own SMPL file instead of the free body")
+    parser.add_argument("--mast3r-weights", metavar="FILE", type=Path, help="MASt3R weights; see `josh4d weights`")
+    parser.add_argument("--josh3r-weights", metavar="FILE", type=Path, help="JOSH3R weights; see `josh4d weights`")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where torch computes")
     parser.add_argument("--json", action="store_true", help="JSON lines for programs")
     parser.set_defaults(run=run)
@@ -120,6 +122,8 @@ def settings_of(arguments: argparse.Namespace) -> ReconstructSettings:
         body=arguments.body.absolute() if arguments.body else None,
         only_people=arguments.only_people,
         keep=arguments.keep,
+        mast3r_weights=arguments.mast3r_weights.absolute() if arguments.mast3r_weights else None,
+        josh3r_weights=arguments.josh3r_weights.absolute() if arguments.josh3r_weights else None,
     )
 
 

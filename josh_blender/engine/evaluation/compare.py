@@ -11,6 +11,7 @@ from ...scene4d.camera import invert_rigid, project, transform
 from ...scene4d.errors import UserError
 from ...scene4d.files import depth_frames, read_depth, read_mask
 from ...scene4d.scene import Scene4D
+from ..similarity import Similarity, align
 from . import metrics
 from .figures import PersonPoints, common, match_people, person_points
 from .penetration import penetration
@@ -73,7 +74,7 @@ def evaluate(scene: Scene4D, truth: Scene4D) -> dict[str, Any]:
     return result
 
 
-def _rotation_error(scene: Scene4D, truth: Scene4D, a: Array, b: Array, fit: metrics.Similarity) -> float:
+def _rotation_error(scene: Scene4D, truth: Scene4D, a: Array, b: Array, fit: Similarity) -> float:
     turned = fit.rotation @ scene.camera.world_from_camera[a, :3, :3]
     other = truth.camera.world_from_camera[b, :3, :3]
     cosine = (np.einsum("fij,fij->f", turned, other) - 1.0) / 2.0
@@ -173,7 +174,7 @@ def _vertex_error(pair: tuple[PersonPoints, PersonPoints], a: Array, b: Array) -
             person = points.person
             vertices, joints = points.model.skin(person.betas, person.poses[at], person.trans[at])
             # Camera axes, as MPJPE: the turn of the world must not count.
-            fit = metrics.align(joints, points.camera_joints[at], with_scale=False)
+            fit = align(joints, points.camera_joints[at], with_scale=False)
             turned.append(fit.apply(vertices) - points.camera_joints[at][0])
         errors.append(1000.0 * np.linalg.norm(turned[0] - turned[1], axis=-1))
     return np.concatenate(errors) if errors else np.zeros(0)
@@ -266,7 +267,7 @@ def _place(
         fit = trajectory.alignment
         if not moves:
             first = truth.camera.world_from_camera[0] @ invert_rigid(scene.camera.world_from_camera[0])
-            fit = metrics.Similarity(1.0, first[:3, :3], first[:3, 3])
+            fit = Similarity(1.0, first[:3, :3], first[:3, 3])
         extent = np.ptp(np.percentile(known, [2, 98], axis=0), axis=0).max()
         voxel = _OUTDOOR_VOXEL if extent > _OUTDOOR_EXTENT else _INDOOR_VOXEL
         accuracy, completeness = metrics.chamfer(fit.apply(cloud), known, _seen(known, truth), voxel)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ..similarity import Similarity, align
+
 Array = NDArray[Any]
 
 SEGMENT = 100
@@ -19,37 +21,6 @@ SHORTEST_TAIL = 10
 #: A foot stands while the truth moves it slower than this, m/s.
 STANDING_SPEED = 0.3
 FLOATING_M = 0.2
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """x -> scale rotation x + translation."""
-
-    scale: float
-    rotation: Array
-    translation: Array
-
-    def apply(self, points: Array) -> Array:
-        """Points (...,3) moved."""
-        return np.asarray(self.scale * points @ self.rotation.T + self.translation)
-
-
-def align(source: Array, target: Array, with_scale: bool) -> Similarity:
-    """The similarity (or rigid motion) that takes points (N,3) nearest to others in least squares (Umeyama 1991).
-
-    Points on a line leave the turn about it open; points all in one place leave turn and scale open: then those are 1.
-    """
-    source, target = source.reshape(-1, 3), target.reshape(-1, 3)
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    a, b = source - source_mean, target - target_mean
-    u, singular, vt = np.linalg.svd(b.T @ a / len(a))
-    sign = np.ones(3)
-    if np.linalg.det(u) * np.linalg.det(vt) < 0.0:
-        sign[2] = -1.0
-    rotation = (u * sign) @ vt
-    variance = float((a**2).sum() / len(a))
-    scale = float((singular * sign).sum() / variance) if with_scale and variance > 1e-18 else 1.0
-    return Similarity(scale, rotation, target_mean - scale * rotation @ source_mean)
 
 
 def segments(count: int) -> list[slice]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+Name = TypeVar("Name")
 
 #: Clips with fewer key frames hardly come back, and their neighbours are matched with one another anyhow.
 _LEAST_KEYFRAMES = 48
@@ -10,8 +14,8 @@ _LEAST_KEYFRAMES = 48
 _SPREAD = 24
 
 
-def loop_pairs(names: list[str], overlap: int) -> list[tuple[str, str]]:
-    """Pairs of pictures, in order of time, that sequential matching with ``overlap`` neighbours does not try."""
+def loop_pairs(names: Sequence[Name], overlap: int) -> list[tuple[Name, Name]]:
+    """Pairs of key frames, in order of time, that sequential matching with ``overlap`` neighbours does not try."""
     if len(names) < _LEAST_KEYFRAMES:
         return []
     step = math.ceil(len(names) / _SPREAD)

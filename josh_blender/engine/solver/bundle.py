@@ -6,13 +6,20 @@ with it. So this comes before the people.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ...scene4d.camera import invert_rigid, project, transform
 from ..results import SceneResult
 from . import build, levenberg
 from .settings import SolverSettings
+from .surfaces import DepthCloud
+
+Array = NDArray[Any]
 
 _POINTS = 20_000
 _STEPS = 40
@@ -26,14 +33,15 @@ def loosened(settings: SolverSettings, focal_sigma: float) -> SolverSettings:
     )
 
 
-def adjusted(scene: SceneResult, focal_sigma: float) -> SceneResult:
-    """Key frames, points and, with ``focal_sigma`` > 0 (relative), the lens where the sightings project best.
+def adjusted(scene: SceneResult, focal_sigma: float, clouds: Sequence[DepthCloud] = ()) -> SceneResult:
+    """Key frames, points and, with ``focal_sigma`` > 0 (relative), the lens where the sightings project best, and
+    where the points lie as deep as independent depth maps (``clouds``) say, each up to a factor of its own.
 
     Frames between key frames take the interpolated correction. A scene with too few sightings is given back as it is.
     """
     settings = replace(loosened(SolverSettings(), focal_sigma), points=_POINTS, tolerance=_TOLERANCE)
-    problem = build.make_problem(scene, [], [], [], 0.0, settings, scale_free=False, cameras_free=True)
-    if not bool(problem.free[problem.layout.CAMERA + 6 :].any()):
+    problem = build.make_problem(scene, [], [], list(clouds), 0.0, settings, scale_free=False, cameras_free=True)
+    if not bool(problem.free[problem.layout.CAMERA : problem.layout.depth_start].any()):
         return scene
     problem.free[problem.layout.FOCAL] = focal_sigma > 0.0
     state = levenberg.minimize(problem, settings, problem.initial, _STEPS, levenberg.Report())
@@ -45,3 +53,15 @@ def adjusted(scene: SceneResult, focal_sigma: float) -> SceneResult:
     intrinsics = np.array(scene.intrinsics, np.float64)
     intrinsics[:, :2] = state.cameras.focal.numpy()
     return replace(scene, world_from_camera=matrix, points=points, intrinsics=intrinsics)
+
+
+def reprojection_errors(scene: SceneResult) -> Array:
+    """How far each sighting (M,) is from where its point projects, px; inf behind the camera."""
+    frame = np.asarray(scene.keyframe)[np.asarray(scene.observation_keyframe)]
+    from_world = invert_rigid(np.asarray(scene.world_from_camera, np.float64)[frame])
+    local = transform(from_world, np.asarray(scene.points, np.float64)[scene.observation_point][:, None])[:, 0]
+    ahead = local[:, 2] > 1e-9
+    error = np.full(len(frame), np.inf)
+    pixel = project(local[ahead], np.asarray(scene.intrinsics)[frame[ahead]], scene.distortion)
+    error[ahead] = np.linalg.norm(pixel - np.asarray(scene.observation_pixel)[ahead], axis=1)
+    return error

@@ -10,6 +10,7 @@ from ..results import FramesResult, PeopleResult, SceneResult
 from ..sfm import motion
 from ..sfm.keyframes import choose_keyframes
 from ..video.reader import open_frames
+from .scene_mast3r import moving_camera_of_pairs
 from .scene_moving import given_camera, moving_camera
 from .scene_shot import SceneSettings, Shot, read_pictures
 from .scene_turning import turning_camera
@@ -26,13 +27,14 @@ def run_scene(
     settings: SceneSettings,
     folder: Path,
     progress: Progress,
+    weights: Path | None = None,
 ) -> SceneResult:
-    """Cameras, points and depth of a clip.
+    """Cameras, points and depth of a clip; ``weights`` are those of the backend "mast3r".
 
     Raises:
         UserError: an unknown backend, a camera file that does not fit, or a moving camera that cannot be solved.
     """
-    if settings.backend != "colmap":
+    if settings.backend not in ("colmap", "mast3r"):
         raise UserError("unknown_backend", f"There is no scene backend called “{settings.backend}”.", "Use “colmap”.")
     steps = len(frames.frame) + 10
     done = 0
@@ -54,7 +56,7 @@ def run_scene(
         step()
         if kind != "moving":
             return turning_camera(kind, pan, flow, shot)
-        result = moving_camera(shot)
+        result = moving_camera(shot) if weights is None else moving_camera_of_pairs(shot, weights)
         if result is not None:
             return result
         if pan is not None and motion.might_explain(pan):

@@ -114,7 +114,7 @@ def _around(mapping: Mapping, given: GivenCamera | None, shot: Shot) -> SceneRes
         intrinsics=intrinsics,
         distortion=mapping.distortion,
         points=mapping.points,
-        point_color=_point_colors(shot.reader, mapping, pictures.size, pictures.scale),
+        point_color=point_colors(shot.reader, mapping, pictures.size, pictures.scale),
         observation_keyframe=mapping.observation_keyframe,
         observation_point=mapping.observation_point,
         observation_pixel=mapping.observation_pixel,
@@ -125,7 +125,7 @@ def _around(mapping: Mapping, given: GivenCamera | None, shot: Shot) -> SceneRes
     )
 
 
-def _point_colors(reader: FrameReader, mapping: Mapping, size: tuple[int, int], scale: float) -> Array:
+def point_colors(reader: FrameReader, mapping: Mapping, size: tuple[int, int], scale: float) -> Array:
     """Colours (P,3) of points, from the first key frame that sees each."""
     colors = np.full((len(mapping.points), 3), 128, dtype=np.uint8)
     missing = np.ones(len(mapping.points), dtype=bool)

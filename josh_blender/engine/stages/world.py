@@ -44,12 +44,13 @@ _LICENCES = [
 @dataclass(frozen=True)
 class WorldSettings:
     """stages: description of the stages before (backend, settings), written into the scene. body: the body's file, None
-    for the shipped one."""
+    for the shipped one. licences: of what else took part."""
 
     backend: str = "default"
     body: Path | None = None
     stages: dict[str, Any] = field(default_factory=dict)
     proxy: bool = True
+    licences: tuple[str, ...] = ()
 
 
 def run_world(
@@ -83,7 +84,7 @@ def run_world(
         warnings=[
             *frames.warnings, *people.warnings, *scene.warnings, *bodies.warnings, *joint.warnings
         ],
-        licences=list(_LICENCES),
+        licences=[*_LICENCES, *settings.licences],
     )  # fmt: skip
     if frames.plate_reasons:
         result.plate = PLATE_NAME

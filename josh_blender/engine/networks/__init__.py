@@ -1,0 +1,1 @@
+"""Networks that users bring weights for: our own implementations under the names of the public checkpoints."""
