@@ -12,7 +12,8 @@ from .source_identity import is_source
 
 #: A search ends after this many entries: somebody may choose the root of a disk.
 _MOST_ENTRIES = 200_000
-_VIDEO_SUFFIXES = frozenset(
+#: What a video file may be called.
+VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".mxf", ".mpg", ".mpeg", ".mts", ".m2ts", ".ogv", ".wmv"}
 )
 
@@ -53,7 +54,7 @@ def find_source_below(folder: Path, name: str, kind: str, identity: str) -> Path
         if kind == "images":
             candidates = list(_pictures(here, names))
         else:
-            candidates = [here / one for one in names if one == name or Path(one).suffix.lower() in _VIDEO_SUFFIXES]
+            candidates = [here / one for one in names if one == name or Path(one).suffix.lower() in VIDEO_SUFFIXES]
         for path in candidates:
             if path.name != name:
                 others.append(path)

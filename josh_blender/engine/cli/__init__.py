@@ -15,7 +15,7 @@ from ...scene4d.errors import UserError
 from ..console import Console
 from ..system_failures import explain_system_failure
 
-_COMMANDS = ("reconstruct", "inspect", "evaluate", "blend", "doctor")
+_COMMANDS = ("reconstruct", "inspect", "evaluate", "blend", "doctor", "weights", "label", "train")
 _INTERRUPTED = 130
 
 

@@ -12,10 +12,11 @@ from ..networks.weights import load_josh3r
 
 @dataclass(frozen=True)
 class FastNetwork:
-    """The network, and how a video's picture becomes its own."""
+    """The network, how a video's picture becomes its own, and least seconds between the frames of a pair."""
 
     network: Josh3r
     fit: PictureFit
+    pair_seconds: float
 
 
 def load_network(weights: Path, backbone: Path | None, device: str, size: tuple[int, int]) -> FastNetwork:
@@ -28,4 +29,5 @@ def load_network(weights: Path, backbone: Path | None, device: str, size: tuple[
         UserError: weights that are missing or wrong.
     """
     network, about = load_josh3r(weights, device, backbone)
-    return FastNetwork(network, squeezed(*size, inner_half=not about.whole_picture, long_side=about.long_side))
+    fit = squeezed(*size, inner_half=not about.whole_picture, long_side=about.long_side)
+    return FastNetwork(network, fit, about.pair_seconds)

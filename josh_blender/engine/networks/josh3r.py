@@ -149,6 +149,13 @@ class Josh3r(nn.Module):
         points2, _ = self.mast3r.points(2, levels2, tokens2)
         return motion, points1, points2
 
+    def start_at_rest(self) -> None:
+        """Before training: nobody moves and nobody turns, whatever is seen."""
+        last = cast(nn.Linear, self.rel_rot_head.head_layers[-1])
+        nn.init.zeros_(last.weight)
+        with torch.no_grad():
+            last.bias.copy_(torch.eye(3)[:2].flatten())
+
     def own_parameters(self) -> list[nn.Parameter]:
         """Everything but the backbone."""
         return [value for name, value in self.named_parameters() if not name.startswith("mast3r.")]

@@ -68,7 +68,7 @@ class NetworkFile:
     """What a weight file says about the network in it.
 
     kind: "mast3r" or "josh3r". whole_picture: the network was trained on whole pictures, not on their inner half.
-    long_side: of the pictures it was trained on, px.
+    long_side: of the pictures it was trained on, px. pair_seconds: between the two frames of a pair.
     """
 
     kind: str
@@ -76,6 +76,7 @@ class NetworkFile:
     roi_width: int = 256
     whole_picture: bool = False
     long_side: int = LONG_SIDE
+    pair_seconds: float = 0.1
 
 
 def known(name: str) -> KnownWeights:

@@ -41,12 +41,10 @@ _SCALE_SIGMA = 0.1
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """seconds: least time between the frames of a pair, as in training. depth_seconds: time between depth maps.
-    refine: find scene points as well, for a joint solve that begins here."""
+    """depth_seconds: time between depth maps. refine: find scene points as well, for a joint solve that begins here."""
 
     device: str = "cpu"
     body: Path | None = None
-    seconds: float = 0.1
     depth_seconds: float = 0.2
     refine: bool = False
 
@@ -80,7 +78,7 @@ def run_motion(
         {fit.track_id: body_path(fit, model, trusted[fit.track_id]) for fit in bodies.people}, seconds
     )
     # A single picture is a pair with itself: it has a place, if no path.
-    steps = pair_steps(seconds, settings.seconds)
+    steps = pair_steps(seconds, fast.pair_seconds)
     steps = steps if len(steps) > 1 else [0, 0]
     mapped: list[int] = []
     log_scales: list[float] = []

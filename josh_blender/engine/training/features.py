@@ -1,0 +1,152 @@
+"""What the frozen backbone says of every pair, computed once and kept on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...scene4d.arrays import read_npz, write_npz
+from ...scene4d.camera import transform, unproject
+from ...scene4d.errors import SceneFormatError
+from ...scene4d.files import depth_path, read_depth
+from ..networks.acceleration import half_precision
+from ..networks.josh3r import Josh3r
+from ..networks.mast3r import PATCH
+from ..networks.pictures import PictureFit, network_picture, squeezed
+from ..stage_cache import content_key
+from ..stages.frames import FramesSettings, run_frames
+from ..video.reader import open_frames
+from .labels import FEET, LabelledClip, PairLabel, PersonLabel
+
+Array = NDArray[Any]
+
+#: Every so many pixels a point of the point maps is kept for the losses.
+_STRIDE = 8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One person in one pair: the file with the pair's features, and the person's numbers (see `person_arrays`)."""
+
+    features: Path
+    person: dict[str, Array]
+    clip: str
+
+
+@dataclass(frozen=True)
+class PictureShape:
+    """Patches of the pictures of one shape: samples of one shape can be in one batch."""
+
+    rows: int
+    columns: int
+
+
+def prepare(
+    clip: LabelledClip,
+    network: Josh3r,
+    weights_identity: str,
+    long_side: int,
+    cache: Path,
+    device: str,
+    step: Callable[[], None],
+) -> tuple[PictureShape, list[Sample]]:
+    """The samples of a clip; features that are there already are not computed again.
+
+    Raises:
+        UserError: the video cannot be read.
+    """
+    frames = run_frames(clip.video, FramesSettings(), cache, lambda done, total: None)
+    index = {int(number): position for position, number in enumerate(frames.frame)}
+    fit = squeezed(frames.source.width, frames.source.height, long_side=long_side)
+    shape = PictureShape(fit.size[1] // PATCH, fit.size[0] // PATCH)
+    folder = cache / content_key(weights_identity, frames.source.identity, long_side)
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = []
+    with open_frames(frames) as reader:
+        for pair in clip.pairs:
+            path = folder / f"{pair.first:06d}-{pair.second:06d}.npz"
+            if not _is_whole(path):
+                pictures = [reader.read(index[number]) for number in (pair.first, pair.second)]
+                partial = path.with_suffix(".partial")
+                write_npz(partial, _features(network, pictures, fit, device) | _known_points(clip, pair, fit))
+                partial.replace(path)
+            samples += [Sample(path, person_arrays(person, pair, fit), clip.scene.name) for person in pair.people]
+            step()
+    return shape, samples
+
+
+def read_features(path: Path) -> dict[str, Array]:
+    """last_1, last_2 (N,C): last decoder levels; points_1, points_2 (M,3): every eighth pixel's point in the first
+    camera, in the network's unit; known_1, known_2 (M,3): where the scene's depth maps put it, nan where they do not
+    say."""
+    return {name: np.asarray(value, np.float32) for name, value in read_npz(path).items()}
+
+
+def person_arrays(person: PersonLabel, pair: PairLabel, fit: PictureFit) -> dict[str, Array]:
+    """Float32 arrays of a label: boxes (2,4) px of the network's picture; translation (3,); rotation (6,) its first two
+    rows; in_camera (2,3); feet (2,4,3); in_first (2,4,3) feet of both moments in the first camera."""
+    in_first = np.stack([person.in_place[0], transform(pair.first_from_second, person.in_place[1])])
+    values = {
+        "boxes": fit.boxes(person.boxes),
+        "translation": person.translation,
+        "rotation": person.rotation[:2].reshape(6),
+        "in_camera": person.in_camera,
+        "feet": person.feet,
+        "in_first": in_first,
+    }
+    assert person.feet.shape[1] == len(FEET)
+    return {name: np.asarray(value, np.float32) for name, value in values.items()}
+
+
+def _is_whole(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        read_npz(path)
+    except (SceneFormatError, OSError):
+        return False
+    return True
+
+
+@torch.inference_mode()
+def _features(network: Josh3r, pictures: Sequence[Array], fit: PictureFit, device: str) -> dict[str, Array]:
+    mast3r = network.mast3r
+    images = [network_picture(picture, fit, device)[None] for picture in pictures]
+    with half_precision(device):
+        first, second = (mast3r.encode(image) for image in images)
+        levels1, levels2 = mast3r.decode(first, second)
+        points1, _ = mast3r.points(1, levels1, first)
+        points2, _ = mast3r.points(2, levels2, second)
+    arrays = {"last_1": levels1[-1][0], "last_2": levels2[-1][0]}
+    for name, points in (("points_1", points1), ("points_2", points2)):
+        arrays[name] = points[0, _STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE].reshape(-1, 3)
+    return {name: value.float().cpu().numpy().astype(np.float16) for name, value in arrays.items()}
+
+
+def _known_points(clip: LabelledClip, pair: PairLabel, fit: PictureFit) -> dict[str, Array]:
+    """Points of the scene's depth maps at the pixels whose points are kept, in the first camera."""
+    lens = fit.intrinsics(np.asarray(clip.scene.camera.intrinsics[0], np.float64))
+    rows, columns = np.mgrid[_STRIDE // 2 : fit.size[1] : _STRIDE, _STRIDE // 2 : fit.size[0] : _STRIDE]
+    rays = unproject(np.stack([columns + 0.5, rows + 0.5], axis=-1).reshape(-1, 2), lens)
+    arrays = {}
+    for name, number, into in (
+        ("known_1", pair.first, np.eye(4)),
+        ("known_2", pair.second, pair.first_from_second),
+    ):
+        points = np.full(rays.shape, np.nan)
+        if depth_path(clip.folder, number).is_file():
+            known = read_depth(clip.folder, number)
+            pixel = np.floor(rays[:, :2] * known.intrinsics[:2] + known.intrinsics[2:]).astype(int)
+            height, width = known.depth.shape
+            inside = (pixel >= 0).all(axis=1) & (pixel < [width, height]).all(axis=1)
+            depth = np.zeros(len(rays))
+            depth[inside] = known.depth[pixel[inside, 1], pixel[inside, 0]]
+            points[depth > 0.0] = transform(into, rays * depth[:, None])[depth > 0.0]
+        arrays[name] = points.astype(np.float32)
+    return arrays
