@@ -23,6 +23,7 @@ from .remove_scene import JOSH4D_OT_remove_scene
 from .select_scene import JOSH4D_OT_select_scene
 from .set_up import JOSH4D_OT_set_up_engine
 from .update_scene import JOSH4D_OT_choose_take, JOSH4D_OT_update_scene
+from .weights import JOSH4D_OT_choose_weights
 
 CLASSES = (
     JOSH4D_OT_import_scene,
@@ -41,6 +42,7 @@ CLASSES = (
     *first_run.CLASSES,
     JOSH4D_OT_set_up_engine,
     JOSH4D_OT_doctor,
+    JOSH4D_OT_choose_weights,
 )
 
 

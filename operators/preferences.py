@@ -10,6 +10,7 @@ from bpy.props import EnumProperty, StringProperty
 
 from ..josh_blender.jobs.doctor import cost_text
 from ..josh_blender.jobs.environment import EngineState, default_engine_folder, engine_recipe, engine_state
+from ..josh_blender.jobs.known_weights import KNOWN
 from .doctor import draw_findings
 
 _STATE_ICONS = {"ready": "CHECKMARK", "missing": "INFO", "partial": "INFO", "broken": "ERROR", "outdated": "ERROR"}
@@ -57,6 +58,14 @@ class JOSH4D_AP_preferences(bpy.types.AddonPreferences):
         description="Where reconstructions go; empty for beside the saved .blend file, else beside the video",
         subtype="DIR_PATH",
     )
+    josh3r_weights: StringProperty(
+        name="JOSH3R Weights", description="For the fast mode: a file you download yourself, not for commercial use",
+        subtype="FILE_PATH",
+    )  # fmt: skip
+    mast3r_weights: StringProperty(
+        name="MASt3R Weights", description="For the scene backend of that name: a file you download yourself, not for "
+        "commercial use", subtype="FILE_PATH",
+    )  # fmt: skip
 
     def draw(self, context):
         layout = self.layout
@@ -72,6 +81,10 @@ class JOSH4D_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "engine_python")
         column.prop(self, "set_up_python")
         column.prop(self, "output_folder")
+        column.separator()
+        for entry in KNOWN:
+            column.prop(self, f"{entry.name}_weights")
+            column.label(text=f"Licence: {entry.licence}", icon="BLANK1", translate=False)
         column.separator()
         column.operator("josh4d.doctor", icon="VIEWZOOM")
         draw_findings(column, context)

@@ -10,6 +10,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..josh_blender.blend.given_camera import write_given_camera
 from ..josh_blender.jobs.job import engine_command
+from ..josh_blender.jobs.known_weights import known, needed_weights
 from ..josh_blender.jobs.queue import JobRequest, Kind
 from ..josh_blender.jobs.reconstruct_command import ReconstructOptions, output_folder, reconstruct_arguments
 from ..josh_blender.scene4d.errors import UserError
@@ -34,7 +35,11 @@ def problem_of(context: bpy.types.Context) -> str:
         return "Choose the camera that is given"
     if settings.use_output and not settings.output:
         return "Choose the output folder"
-    return "" if jobs(context).engine(context).state.kind == "ready" else "Set up the engine first"
+    engine = jobs(context).engine(context)
+    if engine.state.kind != "ready":
+        return "Set up the engine first"
+    wanted = needed_weights(settings.mode, settings.preset)
+    return f"Choose the {known(wanted).short} weights first" if wanted and wanted not in engine.weights else ""
 
 
 def options_of(context: bpy.types.Context) -> ReconstructOptions:
@@ -75,6 +80,7 @@ def options_of(context: bpy.types.Context) -> ReconstructOptions:
         lens_mm=settings.lens if settings.camera_mode == "LENS" else None,
         sensor_mm=settings.sensor,
         refine=settings.refine and settings.camera_mode != "SOLVE",
+        weights=engine.weights,
     )
     return options
 

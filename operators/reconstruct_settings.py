@@ -104,12 +104,29 @@ class JOSH4D_ReconstructSettings(bpy.types.PropertyGroup):
     mode: EnumProperty(
         name="Mode",
         description="How people, camera and place are found",
-        items=(("josh", "JOSH", "Everything is solved together, tied by contact"),),
+        items=(
+            ("josh", "JOSH", "Everything is solved together, tied by contact"),
+            (
+                "josh3r",
+                "JOSH3R (fast)",
+                "A network looks at pairs of frames; made for a graphics card. Its weights are "
+                "yours to download, not for commercial use",
+            ),
+            ("josh3r+", "JOSH3R + Solve", "The fast mode, then one joint solve that begins with its result"),
+        ),
     )
     preset: EnumProperty(
         name="Backends",
         description="What each stage works with",
-        items=(("preview", "Preview", "Runs on any computer, with nothing beyond the engine's set-up"),),
+        items=(
+            ("preview", "Preview", "Runs on any computer, with nothing beyond the engine's set-up"),
+            (
+                "mast3r",
+                "Preview + MASt3R",
+                "Camera and place from a network that looks at pairs of frames. Its weights "
+                "are yours to download, not for commercial use",
+            ),
+        ),
     )
 
     use_height: BoolProperty(name="Height", description="A person's real height gives the scene its true size")

@@ -9,6 +9,7 @@ import bpy
 import bpy.utils.previews
 from bl_ui.utils import PresetPanel
 
+from ..josh_blender.jobs.known_weights import known, needed_weights
 from ..josh_blender.jobs.queue import Entry
 from ..josh_blender.jobs.reconstruct_command import free_bytes, in_blender, output_folder, size_text, time_text
 from ..josh_blender.jobs.remedies import remedy_of
@@ -19,7 +20,9 @@ _STAGE_LABELS = {
     "frames": "Read the Video",
     "people": "Find the People",
     "scene": "Camera and Place",
+    "lens": "Find the Lens",
     "bodies": "Fit the Bodies",
+    "motion": "Follow Camera and People",
     "contact": "Find Contacts",
     "joint": "Solve Together",
     "world": "Write the Scene",
@@ -276,7 +279,22 @@ class JOSH4D_PT_method(_Panel, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(settings, "mode")
-        layout.prop(settings, "preset")
+        row = layout.row()
+        # JOSH3R finds camera and place itself.
+        row.active = settings.mode == "josh"
+        row.prop(settings, "preset")
+        wanted = needed_weights(settings.mode, settings.preset)
+        if wanted:
+            self._draw_weights(context, layout, known(wanted))
+
+    def _draw_weights(self, context, layout, entry):
+        chosen = context.window_manager.josh4d_jobs.engine(context).weights.get(entry.name)
+        column = layout.column(align=True)
+        if chosen is not None:
+            column.label(text=chosen.name, icon="CHECKMARK", translate=False)
+        column.operator("josh4d.choose_weights", icon="FILEBROWSER").network = entry.name
+        width = context.region.width if context.region is not None else 300
+        _paragraph(column, f"{entry.short} weights: {entry.licence}", width, "INFO")
 
 
 class JOSH4D_PT_detect(_Panel, bpy.types.Panel):

@@ -44,6 +44,7 @@ LAYERS = {
             "josh_blender.jobs.environment",
             "josh_blender.jobs.lifeline",
             "josh_blender.jobs.file_lock",
+            "josh_blender.jobs.known_weights",
             "josh_blender.__version__",
         ),
     ),

@@ -25,7 +25,7 @@ PYTEST = ["pytest==9.2.0"]
 #: The extension is built where Blender's command for it is.
 BUILDING = ["markdown-it-py==4.3.0"]
 ENVIRONMENTS = {
-    "engine": {"folder": ".venv", "python": "3.11", "packages": ["-e", ".[dev]"], "needed": True},
+    "engine": {"folder": ".venv", "python": "3.11", "packages": ["-e", ".[dev,train]"], "needed": True},
     "bpy45": {
         "folder": ".venv-bpy45",
         "python": "3.11",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ..jobs.known_weights import known, needed_weights
 from ..scene4d.errors import UserError
 from .disk_space import check_room, disk_full_error, is_disk_full
 from .people_choice import write_sightings
-from .presets import preset_problem, stages_of, weights_of
+from .presets import preset_problem, stages_of
 from .reporter import Reporter
 from .results import FramesResult, PeopleResult
 from .settings import ReconstructSettings, check_settings
@@ -40,12 +41,11 @@ def check_before_start(settings: ReconstructSettings) -> None:
 
 
 def _check_weights(settings: ReconstructSettings) -> None:
-    wanted = weights_of(settings.preset, settings.mode)
+    wanted = needed_weights(settings.mode, settings.preset)
     if wanted:
         from .networks.weights import check_weights_path
 
-        for name in wanted:
-            check_weights_path(name, getattr(settings, f"{name}_weights"))
+        check_weights_path(wanted, getattr(settings, f"{wanted}_weights"))
 
 
 def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
@@ -110,9 +110,5 @@ def _run_feed_forward(
 
 
 def _licences(settings: ReconstructSettings) -> tuple[str, ...]:
-    wanted = weights_of(settings.preset, settings.mode)
-    if not wanted:
-        return ()
-    from .networks.weights import known
-
-    return tuple(f"{known(name).title} weights: {known(name).licence}." for name in wanted)
+    wanted = needed_weights(settings.mode, settings.preset)
+    return (f"{known(wanted).title} weights: {known(wanted).licence}.",) if wanted else ()

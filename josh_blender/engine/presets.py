@@ -21,11 +21,9 @@ MODES = tuple(_STAGES_OF_MODE)
 
 @dataclass(frozen=True)
 class Backend:
-    """What a backend of a stage needs: importable packages, and weights that the user brings (a name of
-    `networks.weights.KNOWN`)."""
+    """What a backend of a stage needs: importable packages."""
 
     packages: tuple[str, ...]
-    weights: str = ""
 
 
 #: Backends that this version has, by stage and name.
@@ -33,14 +31,15 @@ BACKENDS: dict[tuple[str, str], Backend] = {
     ("frames", "pyav"): Backend(("numpy", "av", "cv2")),
     ("people", "mediapipe"): Backend(("numpy", "cv2", "scipy", "ai_edge_litert")),
     ("scene", "colmap"): Backend(("numpy", "cv2", "pycolmap", "torch")),
-    ("scene", "mast3r"): Backend(("numpy", "cv2", "pycolmap", "torch", "safetensors"), weights="mast3r"),
+    ("scene", "mast3r"): Backend(("numpy", "cv2", "pycolmap", "torch", "safetensors")),
     ("bodies", "landmarks"): Backend(("numpy", "torch")),
     ("contact", "kinematic"): Backend(("numpy",)),
     ("joint", "lm"): Backend(("numpy", "scipy")),
     ("world", "world"): Backend(("numpy", "cv2")),
 }
 
-_PREVIEW = {stage: name for (stage, name), backend in BACKENDS.items() if not backend.weights}
+#: The first backend of each stage needs nothing beyond the set-up.
+_PREVIEW = {stage: next(name for other, name in BACKENDS if other == stage) for stage in STAGES}
 
 #: One backend per stage.
 PRESETS: dict[str, dict[str, str]] = {
@@ -78,13 +77,6 @@ def preset_problem(preset: str) -> UserError | None:
 def stages_of(mode: str) -> tuple[str, ...]:
     """The stages of a mode in their order."""
     return _STAGES_OF_MODE[mode]
-
-
-def weights_of(preset: str, mode: str) -> tuple[str, ...]:
-    """The weights that a preset in a mode cannot run without."""
-    if mode != "josh":
-        return ("josh3r",)
-    return tuple(BACKENDS[stage].weights for stage in PRESETS[preset].items() if BACKENDS[stage].weights)
 
 
 def missing_package_error(error: ImportError) -> UserError:

@@ -10,6 +10,8 @@ _WEIGHTS = {
     "people": 32.0,
     "scene": 36.0,
     "bodies": 8.0,
+    "lens": 3.0,
+    "motion": 30.0,
     "contact": 1.0,
     "joint": 14.0,
     "world": 6.0,

@@ -21,6 +21,7 @@ class ReconstructOptions:
         people: keep at most so many. keep: ids of those who count.
         heights: metres by person id; 0 stands for everybody.
         camera: "auto", "moving", "static", "pan", or the path of a camera.npz.
+        weights: files of network weights by the network's name.
         lens_mm, sensor_mm: a known lens. refine: start from the lens or camera instead of keeping it.
     """
 
@@ -40,6 +41,7 @@ class ReconstructOptions:
     lens_mm: float | None = None
     sensor_mm: float = 36.0
     refine: bool = False
+    weights: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def scene_folder(self) -> Path:
@@ -75,6 +77,8 @@ def reconstruct_arguments(options: ReconstructOptions, only_people: bool = False
         words += ["--camera", options.camera]
     if options.lens_mm is not None:
         words += ["--lens", f"{options.lens_mm:.10g}:{options.sensor_mm:.10g}"]
+    for name, path in sorted(options.weights.items()):
+        words += [f"--{name}-weights", str(path)]
     if options.refine:
         words += ["--refine"]
     return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,31 @@ def test_every_setting_is_either_of_a_preset_or_of_the_shot(studio: Studio) -> N
     }
     every = {item.identifier for item in studio.settings.bl_rna.properties} - {"rna_type", "name"}
     assert every == of_the_shot | set(presets.NAMES)
+
+
+def test_the_fast_mode_asks_for_weights_and_passes_them_on(studio: Studio) -> None:  # noqa: F811
+    """Without weights the button says which are missing; chosen once, they are the preferences', for every scene."""
+    studio.settings.mode = "josh3r"
+    reconstruct = sys.modules[f"{PACKAGE}.operators.reconstruct"]
+    assert reconstruct.problem_of(bpy.context) == "Choose the JOSH3R weights first"
+    weights = studio.folder / "josh3r.safetensors"
+    weights.write_bytes(b"")
+    choice = replace(studio.jobs.engine(bpy.context), weights={"josh3r": weights})
+    studio.jobs.engine = lambda context: choice
+    assert reconstruct.problem_of(bpy.context) == ""
+    bpy.ops.josh4d.reconstruct()
+    studio.tick_until(lambda: not studio.entries)
+    words = studio.arguments()
+    assert words[words.index("--mode") + 1] == "josh3r"
+    assert words[words.index("--josh3r-weights") + 1] == str(weights)
+
+
+def test_modes_presets_and_weights_are_those_of_the_engine(studio: Studio) -> None:  # noqa: F811
+    module = sys.modules[f"{PACKAGE}.operators.reconstruct"].__package__.rpartition(".")[0]
+    presets = importlib.import_module(f"{module}.josh_blender.engine.presets")
+    assert studio.settings.bl_rna.properties["mode"].enum_items.keys() == list(presets.MODES)
+    table = sys.modules[f"{PACKAGE}.josh_blender.jobs.known_weights"]
+    names = [entry.name for entry in table.KNOWN]
+    assert {table.needed_weights(mode, "preview") for mode in presets.MODES} <= {"", *names}
+    operator = bpy.ops.josh4d.choose_weights.get_rna_type()
+    assert operator.properties["network"].enum_items.keys() == names

@@ -34,6 +34,7 @@ CHANGE_NO_DATA = {
     "forget_lost_job",
     "open_help",
     "add_reconstruct_preset",
+    "choose_weights",
 }
 
 

@@ -124,5 +124,5 @@ def test_one_frame_is_a_static_camera(tmp_path):
 
 
 def test_unknown_backend_is_named(still, tmp_path):
-    with pytest.raises(UserError, match="mast3r"):
-        solve(still, tmp_path, backend="mast3r")
+    with pytest.raises(UserError, match="kinect"):
+        solve(still, tmp_path, backend="kinect")

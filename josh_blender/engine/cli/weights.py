@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ...jobs.known_weights import KNOWN, known
 from ..console import Console
 
 
@@ -22,7 +23,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Print the list, or what the file is."""
-    from ..networks.weights import KNOWN, describe_weights, known
+    from ..networks.weights import describe_weights
 
     if arguments.file is None:
         text = "\n\n".join(

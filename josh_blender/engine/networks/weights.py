@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ...jobs.known_weights import known
 from ...scene4d.errors import UserError
 from .josh3r import ROI_SIZE, Josh3r
 from .mast3r import Mast3r, Mast3rSizes
@@ -28,39 +29,6 @@ _BACKBONE = "mast3r."
 #: Buffers of the body model that the public JOSH3R file carries along; the network does not use them.
 _IGNORED = ("smpl.",)
 _METADATA = "josh4d"
-
-
-@dataclass(frozen=True)
-class KnownWeights:
-    """A public file: whose it is, where it is found, and what may be done with it."""
-
-    name: str
-    title: str
-    page: str
-    licence: str
-    used_for: str
-    option: str
-
-
-KNOWN = (
-    KnownWeights(
-        "mast3r",
-        "MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric",
-        "https://huggingface.co/naver/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric (model.safetensors), or "
-        "https://github.com/naver/mast3r (the .pth file)",
-        "CC BY-NC-SA 4.0: not for commercial use",
-        "scene backend “mast3r”, training",
-        "--mast3r-weights",
-    ),
-    KnownWeights(
-        "josh3r",
-        "JOSH3R",
-        "https://github.com/genforce/JOSH (the JOSH3R checkpoint named in its README)",
-        "no licence of its own; it contains MASt3R: CC BY-NC-SA 4.0, not for commercial use",
-        "modes “josh3r” and “josh3r+”",
-        "--josh3r-weights",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -77,11 +45,6 @@ class NetworkFile:
     whole_picture: bool = False
     long_side: int = LONG_SIDE
     pair_seconds: float = 0.1
-
-
-def known(name: str) -> KnownWeights:
-    """The entry of `KNOWN` with that name."""
-    return next(weights for weights in KNOWN if weights.name == name)
 
 
 def missing_weights(name: str) -> UserError:

@@ -35,7 +35,9 @@ def run_scene(
         UserError: an unknown backend, a camera file that does not fit, or a moving camera that cannot be solved.
     """
     if settings.backend not in ("colmap", "mast3r"):
-        raise UserError("unknown_backend", f"There is no scene backend called “{settings.backend}”.", "Use “colmap”.")
+        raise UserError(
+            "unknown_backend", f"There is no scene backend called “{settings.backend}”.", "Use “colmap” or “mast3r”."
+        )
     steps = len(frames.frame) + 10
     done = 0
 

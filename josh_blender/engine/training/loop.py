@@ -63,6 +63,11 @@ class _Motion(nn.Module):
         return self.network.motion(tokens, tokens, last_1, last_2, boxes)
 
 
+def whole_motion(network: Josh3r) -> nn.Module:
+    """A network as `validate` takes it."""
+    return _Motion(network)
+
+
 def train(
     network: Josh3r,
     about: NetworkFile,

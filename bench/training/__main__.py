@@ -1,0 +1,93 @@
+"""What a tiny JOSH3R learns from rendered pairs: ``.venv/bin/python -m bench.training --films FOLDER``.
+
+Its backbone is random and frozen, so it knows nothing of the world but what the rendered films teach its head. Asked of
+films that it never saw, of people who turn and who stop, against the mean motion of the films it was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+
+from bench.sequences.make import make
+from bench.training.films import KINDS, Kind, film
+from josh_blender.engine.networks.josh3r import Josh3r
+from josh_blender.engine.networks.mast3r import Mast3rSizes
+from josh_blender.engine.networks.weights import NetworkFile
+from josh_blender.engine.training.features import PictureShape, Sample, prepare
+from josh_blender.engine.training.labels import read_clip
+from josh_blender.engine.training.loop import WEIGHTS_NAME, TrainSettings, mean_motion, train, validate, whole_motion
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = Mast3rSizes(
+    encoder_width=96, encoder_depth=2, encoder_heads=6, decoder_width=64, decoder_depth=2, decoder_heads=4,
+    dpt_levels=(8, 8, 8, 8), dpt_width=16, dpt_last=8,
+)  # fmt: skip
+LONG_SIDE, PAIR_SECONDS = 160, 0.3
+TRAIN_SEEDS, HELD_OUT_SEEDS = range(0, 18), range(18, 22)
+Group = dict[PictureShape, list[Sample]]
+
+
+def samples(films: Path, kinds: tuple[Kind, ...], seeds: range, network: Josh3r, cache: Path) -> Group:
+    """The samples of films, which are rendered where they are not there yet."""
+    group: Group = {}
+    for kind in kinds:
+        for seed in seeds:
+            shot = film(kind, seed)
+            make(shot, films, ROOT / ".venv-bpy52" / "bin" / "python")
+            clip = read_clip(films / f"{shot.name}_truth.scene4d", PAIR_SECONDS)
+            shape, found = prepare(clip, network, "random", LONG_SIDE, cache, "cpu", lambda: None)
+            group.setdefault(shape, []).extend(found)
+    return group
+
+
+def fresh() -> tuple[Josh3r, NetworkFile]:
+    """A network with a random backbone whose head says that nobody moves."""
+    torch.manual_seed(0)
+    about = NetworkFile("josh3r", SIZES, 32, True, LONG_SIDE, PAIR_SECONDS)
+    network = Josh3r(SIZES, about.roi_width).eval()
+    network.start_at_rest()
+    return network, about
+
+
+def main() -> None:
+    """Train twice, and print what was reached."""
+    parser = argparse.ArgumentParser(description="What a tiny JOSH3R learns from rendered pairs.")
+    parser.add_argument("--films", type=Path, default=ROOT / "demo" / "films", help="where the films are, or will be")
+    parser.add_argument("--steps", type=int, default=1500, help="batches of the training")
+    parser.add_argument("--weights", type=Path, help="where to keep the trained weights")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        network, about = fresh()
+        cache = folder / "features"
+        learnt = samples(arguments.films, KINDS, TRAIN_SEEDS, network, cache)
+        held = samples(arguments.films, ("turn", "stop"), HELD_OUT_SEEDS, network, cache)
+
+        few = {shape: some[:: max(1, len(some) // 64)][:64] for shape, some in learnt.items()}
+        overfit, _ = fresh()
+        train(overfit, about, few, {}, TrainSettings(600, 64, 2e-3, every=600), folder / "few", "cpu", lambda *_: None)
+        mean = mean_motion([sample for some in few.values() for sample in some])
+        reached = validate(whole_motion(overfit), few, mean, 64, torch.device("cpu"))
+        print("64 pairs, trained on and asked again, error as a share of the mean motion's:")
+        shares = (reached[f"validation_{name}_share"] for name in ("translation", "rotation"))
+        print("  translation {:.2f}, rotation {:.2f}".format(*shares), flush=True)
+
+        settings = TrainSettings(arguments.steps, 64, 1e-3, every=max(1, arguments.steps // 5))
+        print("Held-out films of people who turn and stop, error as a share of the mean motion's:")
+
+        def report(step: int, steps: int, row: dict[str, float]) -> None:
+            shares = ", ".join(f"{name} {row[f'validation_{name}_share']:.2f}" for name in ("translation", "rotation"))
+            print(f"  step {step}/{steps}: {shares} ({1000.0 * row['validation_translation']:.0f} mm)", flush=True)
+
+        train(network, about, learnt, held, settings, folder / "run", "cpu", report)
+        if arguments.weights is not None:
+            shutil.copyfile(folder / "run" / WEIGHTS_NAME, arguments.weights)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""Training JOSH3R: what is learnt from, the losses in closed form, and a loop that can be killed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_networks import ABOUT, tiny_network, write_mast3r
+
+from josh_blender.engine.networks.josh3r import PairMotion, rotation_of_rows
+from josh_blender.engine.networks.weights import load_josh3r
+from josh_blender.engine.training.features import PictureShape, Sample, prepare, read_features
+from josh_blender.engine.training.label_filters import LabelLimits, reason_against
+from josh_blender.engine.training.labels import FEET, LabelledClip, pairs_of, read_clip
+from josh_blender.engine.training.loop import WEIGHTS_NAME, History, TrainSettings, train
+from josh_blender.engine.training.losses import angle, losses, relative_error, still_feet
+from josh_blender.scene4d.body import load_default_body
+from josh_blender.scene4d.camera import invert_rigid, transform
+from josh_blender.scene4d.errors import UserError
+from josh_blender.scene4d.files import read_scene
+from josh_blender.scene4d.rotations import matrix_from_axis_angle
+from josh_blender.scene4d.scene import Scale
+
+ROOT = Path(__file__).resolve().parents[3]
+TRUTH = ROOT / "bench" / "sample" / "data" / "sample_truth.scene4d"
+
+
+@pytest.fixture(scope="module")
+def clip() -> LabelledClip:
+    return read_clip(TRUTH, 0.3)
+
+
+def test_labels_say_how_bodies_move_in_their_own_axes(clip: LabelledClip) -> None:
+    """Taken from the first frame by its label, a body is where the scene has it on the second."""
+    scene, body = clip.scene, load_default_body()
+    assert len(clip.pairs) > 30 and {len(pair.people) for pair in clip.pairs} <= {1, 2}
+    person = scene.people[0]
+    joints = body.skin(person.betas[:10], person.poses, person.trans)[1]
+    turned = matrix_from_axis_angle(np.asarray(person.poses[:, :3], np.float64))
+    for pair in clip.pairs[::7]:
+        rows = [int(np.flatnonzero(person.frame == number)[0]) for number in (pair.first, pair.second)]
+        label = pair.people[0]
+        arrived = joints[rows[0], 0] + turned[rows[0]] @ label.translation
+        assert np.allclose(arrived, joints[rows[1], 0], atol=1e-5)
+        assert np.allclose(turned[rows[0]] @ label.rotation, turned[rows[1]], atol=1e-5)
+        for moment, row in enumerate(rows):
+            camera = scene.camera.world_from_camera[np.flatnonzero(scene.camera.frame == person.frame[row])[0]]
+            rest = body.joints(person.betas[:10])[0]
+            assert np.allclose(transform(camera, label.in_camera[moment] + rest), joints[row, 0], atol=1e-4)
+            feet = joints[row, 0] + label.feet[moment] @ turned[row].T
+            assert np.allclose(feet, joints[row][list(FEET)], atol=1e-5)
+            x0, y0, x1, y1 = label.boxes[moment]
+            assert x1 - x0 < y1 - y0 < scene.source.height * 1.5
+
+
+def test_people_who_are_uncertain_or_not_seen_teach_nothing(clip: LabelledClip) -> None:
+    scene = read_scene(TRUTH)
+    for person in scene.people:
+        person.reliable = False
+    assert not list(pairs_of(scene, 0.3))
+    scene = read_scene(TRUTH)
+    scene.people = scene.people[:1]
+    scene.people[0].confidence = np.zeros_like(scene.people[0].confidence)
+    assert not list(pairs_of(scene, 0.3))
+
+
+def test_features_are_computed_once_and_points_lie_on_their_rays(clip: LabelledClip, tmp_path: Path) -> None:
+    some = replace(clip, pairs=clip.pairs[:2])
+    network = tiny_network()
+    shape, samples = prepare(some, network, "tiny", 128, tmp_path, "cpu", lambda: None)
+    assert shape == PictureShape(4, 8) and len(samples) == sum(len(pair.people) for pair in some.pairs)
+    features = read_features(samples[0].features)
+    assert features["last_1"].shape == (32, 32) and features["points_1"].shape == features["known_1"].shape
+    known = np.isfinite(features["known_1"]).all(axis=1)
+    assert known.mean() > 0.3, "frame 0 has a depth map"
+    # 128 px of 960: every eighth pixel, from the fourth on.
+    lens = clip.scene.camera.intrinsics[0] * np.array([128 / 960, 64 / 540, 128 / 960, 64 / 540])
+    rows, columns = np.mgrid[4:64:8, 4:128:8]
+    pixel = np.stack([columns, rows], axis=-1).reshape(-1, 2)[known] + 0.5
+    points = features["known_1"][known]
+    assert np.abs(points[:, :2] / points[:, 2:] * lens[:2] + lens[2:] - pixel).max() < 1e-2
+
+    def never(*_: object) -> None:
+        raise AssertionError("computed again")
+
+    network.mast3r.encode = never  # type: ignore[method-assign]
+    assert len(prepare(some, network, "tiny", 128, tmp_path, "cpu", lambda: None)[1]) == len(samples)
+
+
+def a_batch(count: int = 4) -> tuple[PairMotion, dict[str, torch.Tensor]]:
+    """Perfect answers to made-up pairs in which the left foot stands."""
+    random = np.random.default_rng(1)
+    rotation = matrix_from_axis_angle(0.3 * random.normal(size=(count, 3)))
+    feet = random.normal(size=(count, 2, 4, 3))
+    translation = random.normal(size=(count, 3))
+    # The left foot and ankle are where they were.
+    for row in (0, 2):
+        feet[:, 1, row] = np.einsum("nji,nj->ni", rotation, feet[:, 0, row] - translation)
+    place = random.normal((0.0, 0.0, 4.0), 1.0, (count, 2, 3))
+    points = random.normal((0.0, 0.0, 5.0), 1.0, (count, 50, 3))
+    in_first = np.stack([points[:, :4], points[:, 4:8]], axis=1)
+    values = {
+        "translation": translation, "rotation": rotation[:, :2].reshape(count, 6), "feet": feet, "in_camera": place,
+        "in_first": in_first, "points_1": points / 2.0, "points_2": points / 0.5, "known_1": points.copy(),
+        "known_2": np.full_like(points, np.nan),
+    }  # fmt: skip
+    batch = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()}
+    one = torch.ones(count)
+    motion = PairMotion(
+        batch["translation"], batch["rotation"], batch["in_camera"][:, 0], batch["in_camera"][:, 1],
+        np.log(2.0) * one, np.log(0.5) * one,
+    )  # fmt: skip
+    return motion, batch
+
+
+def test_perfect_answers_cost_nothing() -> None:
+    motion, batch = a_batch()
+    terms = losses(motion, batch)
+    assert set(terms) == {
+        "translation", "rotation", "still", "place_1", "place_2", "contact_1", "contact_2", "points_1"
+    }  # fmt: skip
+    assert all(float(value) < 2e-3 for value in terms.values())
+
+
+def test_each_error_costs_what_the_formula_says() -> None:
+    motion, batch = a_batch()
+    terms = losses(replace(motion, relative_translation=motion.relative_translation + 0.1), batch)
+    assert float(terms["translation"]) == pytest.approx(0.3, rel=1e-4)
+    assert float(terms["still"]) == pytest.approx(0.1 * 3**0.5, rel=1e-2), "the standing foot is dragged along"
+    far = replace(motion, translation_1=2.0 * motion.translation_1)
+    assert float(losses(far, batch)["place_1"]) == pytest.approx(1.0, abs=1e-3)
+    twice = replace(motion, log_scale_1=motion.log_scale_1 + np.log(2.0))
+    assert float(losses(twice, batch)["points_1"]) == pytest.approx(1.0, abs=1e-3)
+    assert float(relative_error(torch.tensor([1.0, 0, 0]), torch.tensor([2.0, 0, 0]))) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_the_foot_that_swings_costs_nothing() -> None:
+    motion, batch = a_batch()
+    feet = batch["feet"].clone()
+    feet[:, 1, 1::2] += 5.0
+    assert float(still_feet(motion, feet)) < 1e-5
+
+
+def test_angles() -> None:
+    for degrees in (0.0, 1e-3, 30.0, 179.9):
+        turn = torch.as_tensor(matrix_from_axis_angle([0.0, np.radians(degrees), 0.0]))
+        assert float(angle(turn)) == pytest.approx(np.radians(degrees), abs=1e-6)
+
+
+def made_up(folder: Path, count: int) -> list[Sample]:
+    """Samples whose motion can be read from their features."""
+    random = np.random.default_rng(5)
+    samples = []
+    for number in range(count):
+        batch = a_batch(1)[1]
+        direction = random.normal(size=3).astype(np.float32)
+        path = folder / f"{number}.npz"
+        last = np.tile(np.resize(direction, 32), (32, 1)).astype(np.float32)
+        arrays = {name: batch[name][0].numpy() for name in ("points_1", "points_2", "known_1", "known_2")}
+        np.savez(path, last_1=last, last_2=last, **arrays)
+        person = {name: batch[name][0].numpy() for name in ("rotation", "in_camera", "feet", "in_first")}
+        boxes = np.tile([20.0, 10.0, 60.0, 60.0], (2, 1)).astype(np.float32)
+        samples.append(Sample(path, {**person, "translation": 0.3 * direction, "boxes": boxes}, "made up"))
+    return samples
+
+
+def run_training(folder: Path, samples: list[Sample], held: list[Sample], stop_at: int | None = None) -> History:
+    shape = PictureShape(4, 8)
+
+    def report(step: int, steps: int, row: dict[str, float]) -> None:
+        if step == stop_at:
+            raise KeyboardInterrupt
+
+    settings = TrainSettings(steps=120, batch=32, rate=3e-3, every=40)
+    return train(tiny_network(), ABOUT, {shape: samples}, {shape: held}, settings, folder, "cpu", report)
+
+
+@pytest.mark.slow
+def test_a_killed_training_continues_to_the_same_network(tmp_path: Path) -> None:
+    samples = made_up(tmp_path, 160)
+    history = run_training(tmp_path / "whole", samples[:128], samples[128:])
+    assert history.rows[-1]["validation_translation_share"] < 0.85, "something general was learnt"
+    with pytest.raises(KeyboardInterrupt):
+        run_training(tmp_path / "killed", samples[:128], samples[128:], stop_at=80)
+    again = run_training(tmp_path / "killed", samples[:128], samples[128:])
+    assert again.rows == history.rows
+    whole, killed = ((tmp_path / name / WEIGHTS_NAME).read_bytes() for name in ("whole", "killed"))
+    assert whole == killed
+
+
+def test_other_settings_do_not_continue_a_training(tmp_path: Path) -> None:
+    (tmp_path / "history.json").write_text(json.dumps({"step": 1, "settings": {"steps": 2}, "rows": []}))
+    (tmp_path / "training.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="other settings"):
+        run_training(tmp_path, made_up(tmp_path, 2), [])
+
+
+def test_bad_labels_are_told_apart() -> None:
+    limits = LabelLimits()
+
+    def changed(**values: object) -> str:
+        scene = read_scene(TRUTH)
+        scene.scale = Scale("height", 0.01)
+        for name, value in values.items():
+            setattr(scene, name, value)
+        return reason_against(scene, limits)
+
+    assert changed() == ""
+    assert changed(people=[]) == "nobody in it is reliable"
+    assert "uncertain by 20 %" in changed(scale=Scale("population", 0.2))
+    assert "slide by 40 mm" in changed(quality={"foot_slide_mm_per_frame": 40.0})
+    assert "camera's path" in changed(quality={"scene_keyframes_asked": 10.0, "scene_keyframes_registered": 5.0})
+    assert "miss the people" in changed(quality={"landmark_error_px": 30.0})
+    fast = read_scene(TRUTH)
+    fast.scale = Scale("height", 0.01)
+    fast.people[0].trans = fast.people[0].trans + np.linspace(0, 60, len(fast.people[0].frame))[:, None]
+    assert "moves at" in reason_against(fast, limits)
+
+
+def josh4d(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "josh_blender.engine", *words], capture_output=True, text=True, timeout=600,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_command_trains_weights_that_the_fast_mode_takes(tmp_path: Path) -> None:
+    backbone = write_mast3r(tmp_path / "mast3r.safetensors")
+    words = ["train", str(TRUTH), "--output", str(tmp_path / "out"), "--validation", str(TRUTH), "--size", "128"]
+    words += ["--mast3r-weights", str(backbone), "--steps", "4", "--batch", "8", "--device", "cpu"]
+    done = josh4d(*words)
+    assert done.returncode == 0, done.stderr
+    assert "step 4/4" in done.stdout and "of the mean motion's" in done.stdout
+    network, about = load_josh3r(tmp_path / "out" / WEIGHTS_NAME, "cpu", backbone)
+    assert about.whole_picture and about.long_side == 128
+    assert rotation_of_rows(torch.eye(3)[:2].reshape(6)).equal(torch.eye(3)) and not network.training
+    assert invert_rigid(np.eye(4)).shape == (4, 4)
+    refused = josh4d("train", str(TRUTH), "--output", str(tmp_path / "other"))
+    assert refused.returncode == 1 and "MASt3R" in refused.stderr and "licence" in refused.stderr
+
+
+def test_a_folder_without_videos_is_no_source_of_labels(tmp_path: Path) -> None:
+    done = josh4d("label", str(tmp_path), "--output", str(tmp_path / "labels"))
+    assert done.returncode == 1 and "There is no video in" in done.stderr
+
+
+@pytest.mark.slow
+def test_labels_are_made_judged_and_not_made_again(tmp_path: Path) -> None:
+    videos, output = tmp_path / "videos", tmp_path / "labels"
+    (videos / "more").mkdir(parents=True)
+    (videos / "broken.mp4").write_bytes(b"no video")
+    sample = ROOT / "bench" / "sample" / "data" / "sample.mp4"
+    (videos / "more" / "sample.mp4").write_bytes(sample.read_bytes())
+    assert josh4d("label", str(videos), "--output", str(output), "--device", "cpu").returncode == 0
+    rows = json.loads((output / "labels.json").read_text())["labels"]
+    assert [row["video"] for row in rows] == ["broken.mp4", str(Path("more") / "sample.mp4")]
+    assert rows[0]["scene"] == "" and rows[0]["reason"] and rows[1]["reason"] == ""
+    made = (output / "more" / "sample.scene4d" / "scene.json").stat().st_mtime_ns
+    assert josh4d("label", str(videos), "--output", str(output), "--device", "cpu").returncode == 0
+    assert (output / "more" / "sample.scene4d" / "scene.json").stat().st_mtime_ns == made
