@@ -18,6 +18,7 @@ def main() -> int:
             [sys.executable, "-m", "bench.controlled", "--quick"],
         ),
         ("A rendered pure pan", [sys.executable, "bench/pan.py"]),
+        ("The fast mode's networks at full size, random weights", [sys.executable, "-m", "bench.networks"]),
         ("What a job costs Blender's interface", [sys.executable, "bench/job_tick.py"]),
     ]
     if sys.platform == "linux":

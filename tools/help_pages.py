@@ -13,6 +13,8 @@ PAGES = {
     "reconstruct": "Every setting",
     "set_up": "The engine",
     "blender": "In the scene",
+    "fast_mode": "The fast mode",
+    "weights": "Weights",
     "errors": "What can go wrong",
     "results": "How good it is",
 }

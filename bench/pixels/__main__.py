@@ -1,4 +1,7 @@
-"""``python -m bench.pixels``: the default pipeline on rendered sequences, measured against their truth."""
+"""``python -m bench.pixels``: rendered sequences through the pipeline, measured against their truth.
+
+Words after ``--`` go to ``josh4d reconstruct``: ``... --against josh.json -- --mode josh3r --josh3r-weights FILE``.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="where results are kept (default: RENDERED/pixels)")
     parser.add_argument("--out", type=Path, help="write the figures of every sequence as JSON")
     parser.add_argument("--against", type=Path, help="JSON of an earlier run: print what changed")
+    parser.add_argument("--true-lens", action="store_true", help="give the true focal length")
+    parser.add_argument("options", nargs="*", metavar="WORD", help="options of josh4d reconstruct, after --")
     arguments = parser.parse_args()
     work = arguments.work or arguments.rendered / "pixels"
     figures = {}
     for name in arguments.sequences:
-        figures[name] = figures_of(name, arguments.rendered, work)
+        figures[name] = figures_of(name, arguments.rendered, work, arguments.options, arguments.true_lens)
         print(f"{name}: {figures[name]['processor_seconds']} s of processor time", flush=True)
     print("\n".join(table(figures)))
     if arguments.out:

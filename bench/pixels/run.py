@@ -8,6 +8,7 @@ import math
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,21 @@ def _processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def figures_of(name: str, rendered: Path, work: Path) -> dict[str, Any]:
+def _short(words: Sequence[str]) -> str:
+    """Stands for options, and for what is in the files that they name."""
+    digest = hashlib.sha256()
+    for word in words:
+        digest.update(word.encode() + (Path(word).read_bytes() if Path(word).is_file() else b""))
+    return digest.hexdigest()[:16]
+
+
+def figures_of(
+    name: str, rendered: Path, work: Path, options: Sequence[str] = (), true_lens: bool = False
+) -> dict[str, Any]:
     """The figures of one sequence (`engine.evaluation.evaluate`) and ``processor_seconds``; ``error`` where it failed.
 
     ``rendered`` holds ``NAME.mp4`` and ``NAME_truth.scene4d`` of `bench.sequences`; results are kept in ``work``.
+    options: further words of ``josh4d reconstruct``. true_lens: give it the true focal length.
 
     Raises:
         FileNotFoundError: the sequence has not been rendered.
@@ -57,13 +69,17 @@ def figures_of(name: str, rendered: Path, work: Path) -> dict[str, Any]:
     if not (rendered / f"{name}.made").is_file():
         raise FileNotFoundError(f"{name} is not rendered: python -m bench.sequences {name} --output {rendered}")
     film = hashlib.sha256(video.read_bytes()).hexdigest()[:16]
-    folder = work / f"{name}-{film}-{engine_hash()}"
+    words = list(options)
+    if true_lens:
+        words += ["--focal", str(float(read_scene(truth).camera.intrinsics[0, 0]))]
+    folder = work / "-".join((name, film, engine_hash(), *([_short(words)] if words else [])))
     kept = folder / "figures.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
     folder.mkdir(parents=True, exist_ok=True)
     before = _processor_seconds()
     command = [sys.executable, "-m", "josh_blender.engine", "reconstruct", str(video), "--output", str(folder)]
+    command += words
     outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     result: dict[str, Any]
     if outcome.returncode:

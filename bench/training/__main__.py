@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from bench.sequences.make import make
-from bench.training.films import KINDS, Kind, film
+from bench.training.films import Kind, film
 from josh_blender.engine.networks.josh3r import Josh3r
 from josh_blender.engine.networks.mast3r import Mast3rSizes
 from josh_blender.engine.networks.weights import NetworkFile
@@ -24,19 +24,20 @@ from josh_blender.engine.training.loop import WEIGHTS_NAME, TrainSettings, mean_
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = Mast3rSizes(
-    encoder_width=96, encoder_depth=2, encoder_heads=6, decoder_width=64, decoder_depth=2, decoder_heads=4,
-    dpt_levels=(8, 8, 8, 8), dpt_width=16, dpt_last=8,
+    encoder_width=256, encoder_depth=1, encoder_heads=8, decoder_width=128, decoder_depth=2, decoder_heads=4,
+    dpt_levels=(8, 8, 8, 8), dpt_width=8, dpt_last=4,
 )  # fmt: skip
-LONG_SIDE, PAIR_SECONDS = 160, 0.3
-TRAIN_SEEDS, HELD_OUT_SEEDS = range(0, 18), range(18, 22)
+ROI_WIDTH, LONG_SIDE, PAIR_SECONDS = 64, 320, 0.5
+TRAIN_SEEDS: dict[Kind, range] = {"turn": range(0, 18), "stop": range(0, 8)}
+HELD_OUT_SEEDS: dict[Kind, range] = {"turn": range(1000, 1002), "stop": range(1000, 1002)}
 Group = dict[PictureShape, list[Sample]]
 
 
-def samples(films: Path, kinds: tuple[Kind, ...], seeds: range, network: Josh3r, cache: Path) -> Group:
+def samples(films: Path, seeds: dict[Kind, range], network: Josh3r, cache: Path) -> Group:
     """The samples of films, which are rendered where they are not there yet."""
     group: Group = {}
-    for kind in kinds:
-        for seed in seeds:
+    for kind, numbers in seeds.items():
+        for seed in numbers:
             shot = film(kind, seed)
             make(shot, films, ROOT / ".venv-bpy52" / "bin" / "python")
             clip = read_clip(films / f"{shot.name}_truth.scene4d", PAIR_SECONDS)
@@ -48,7 +49,7 @@ def samples(films: Path, kinds: tuple[Kind, ...], seeds: range, network: Josh3r,
 def fresh() -> tuple[Josh3r, NetworkFile]:
     """A network with a random backbone whose head says that nobody moves."""
     torch.manual_seed(0)
-    about = NetworkFile("josh3r", SIZES, 32, True, LONG_SIDE, PAIR_SECONDS)
+    about = NetworkFile("josh3r", SIZES, ROI_WIDTH, True, LONG_SIDE, PAIR_SECONDS)
     network = Josh3r(SIZES, about.roi_width).eval()
     network.start_at_rest()
     return network, about
@@ -65,8 +66,8 @@ def main() -> None:
         folder = Path(name)
         network, about = fresh()
         cache = folder / "features"
-        learnt = samples(arguments.films, KINDS, TRAIN_SEEDS, network, cache)
-        held = samples(arguments.films, ("turn", "stop"), HELD_OUT_SEEDS, network, cache)
+        learnt = samples(arguments.films, TRAIN_SEEDS, network, cache)
+        held = samples(arguments.films, HELD_OUT_SEEDS, network, cache)
 
         few = {shape: some[:: max(1, len(some) // 64)][:64] for shape, some in learnt.items()}
         overfit, _ = fresh()

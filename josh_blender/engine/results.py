@@ -180,7 +180,8 @@ class PersonWorld:
 @dataclass
 class JointResult:
     """Stage 6. Metres. ``scale`` = metres per scene unit of stage 3; ``scale_sigma`` its relative standard deviation;
-    ``scale_source`` in {"height", "population", "camera", "ground", "motion", "none"}."""
+    ``scale_source`` in {"height", "population", "camera", "ground", "motion",
+    "network", "none"}."""
 
     world_from_camera: Array
     intrinsics: Array

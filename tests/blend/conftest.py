@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 # Blender reads this when bpy is imported: the tests never see nor change a user's settings.
-os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="josh4d-blender-")
+_resources = tempfile.TemporaryDirectory(prefix="josh4d-blender-", ignore_cleanup_errors=True)
+os.environ["BLENDER_USER_RESOURCES"] = _resources.name
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from ..networks.mast3r import Tokens
 from ..networks.rope import grid_positions
 from ..networks.weights import NetworkFile, save_josh3r
 from .features import PictureShape, Sample, read_features
-from .losses import angle, errors, losses
+from .losses import LossWeights, angle, errors, losses
 
 WEIGHTS_NAME = "josh3r.safetensors"
 _STATE_NAME = "training.safetensors"
@@ -40,6 +40,7 @@ class TrainSettings:
     decay: float = 0.01
     every: int = 500
     seed: int = 0
+    weights: LossWeights = field(default_factory=LossWeights)
 
 
 @dataclass
@@ -112,8 +113,7 @@ def train(
         batch = _stacked(chosen, accelerator.device)
         motion = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
         terms = losses(_float(motion), batch)
-        total = torch.stack(list(terms.values())).sum()
-        accelerator.backward(total)
+        accelerator.backward(settings.weights.total(terms))
         accelerator.clip_grad_norm_(own, 1.0)
         optimizer.step()
         optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""The published losses of JOSH3R, all with weight 1, for batches of N persons.
+"""The published losses of JOSH3R for batches of N persons.
 
 Where the release compares the second view's points, which the backbone gives in the first camera, with what the second
 camera sees, everything here is taken to the first camera.
@@ -7,6 +7,7 @@ camera sees, everything here is taken to the first camera.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as functional
@@ -18,6 +19,22 @@ from ..networks.josh3r import PairMotion, rotation_of_rows
 _LEAST_LENGTH = 1e-3
 #: Feet and ankles of each side in the order of `labels.FEET`: the feet first.
 _SIDES = ((0, 2), (1, 3))
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What each term counts; published: all the same. ``place``, ``contact`` and ``points`` are those of both views."""
+
+    translation: float = 1.0
+    rotation: float = 1.0
+    still: float = 1.0
+    place: float = 1.0
+    contact: float = 1.0
+    points: float = 1.0
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of terms named as in `losses`."""
+        return torch.stack([getattr(self, name.rstrip("_12")) * value for name, value in terms.items()]).sum()
 
 
 def losses(motion: PairMotion, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
