@@ -24,7 +24,7 @@ from josh_blender.engine.training.loop import WEIGHTS_NAME, TrainSettings, mean_
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = Mast3rSizes(
-    encoder_width=256, encoder_depth=1, encoder_heads=8, decoder_width=128, decoder_depth=2, decoder_heads=4,
+    encoder_width=256, encoder_depth=1, encoder_heads=8, decoder_width=256, decoder_depth=1, decoder_heads=8,
     dpt_levels=(8, 8, 8, 8), dpt_width=8, dpt_last=4,
 )  # fmt: skip
 ROI_WIDTH, LONG_SIDE, PAIR_SECONDS = 64, 320, 0.5
@@ -33,15 +33,15 @@ HELD_OUT_SEEDS: dict[Kind, range] = {"turn": range(1000, 1002), "stop": range(10
 Group = dict[PictureShape, list[Sample]]
 
 
-def samples(films: Path, seeds: dict[Kind, range], network: Josh3r, cache: Path) -> Group:
-    """The samples of films, which are rendered where they are not there yet."""
+def samples(films: Path, seeds: dict[Kind, range], network: Josh3r, cache: Path, mirrored: bool) -> Group:
+    """The samples of films, with ``mirrored`` also as a mirror shows them. What is not there yet is rendered."""
     group: Group = {}
     for kind, numbers in seeds.items():
         for seed in numbers:
             shot = film(kind, seed)
             make(shot, films, ROOT / ".venv-bpy52" / "bin" / "python")
             clip = read_clip(films / f"{shot.name}_truth.scene4d", PAIR_SECONDS)
-            shape, found = prepare(clip, network, "random", LONG_SIDE, cache, "cpu", lambda: None)
+            shape, found = prepare(clip, network, "random", LONG_SIDE, cache, "cpu", mirrored)
             group.setdefault(shape, []).extend(found)
     return group
 
@@ -52,6 +52,11 @@ def fresh() -> tuple[Josh3r, NetworkFile]:
     about = NetworkFile("josh3r", SIZES, ROI_WIDTH, True, LONG_SIDE, PAIR_SECONDS)
     network = Josh3r(SIZES, about.roi_width).eval()
     network.start_at_rest()
+    with torch.no_grad():
+        # Random blocks only blur what the patches show.
+        for name, value in network.mast3r.named_parameters():
+            if "blocks" in name and name.endswith(("proj.weight", "fc2.weight")):
+                value.mul_(0.1)
     return network, about
 
 
@@ -66,8 +71,8 @@ def main() -> None:
         folder = Path(name)
         network, about = fresh()
         cache = folder / "features"
-        learnt = samples(arguments.films, TRAIN_SEEDS, network, cache)
-        held = samples(arguments.films, HELD_OUT_SEEDS, network, cache)
+        learnt = samples(arguments.films, TRAIN_SEEDS, network, cache, mirrored=True)
+        held = samples(arguments.films, HELD_OUT_SEEDS, network, cache, mirrored=False)
 
         few = {shape: some[:: max(1, len(some) // 64)][:64] for shape, some in learnt.items()}
         overfit, _ = fresh()

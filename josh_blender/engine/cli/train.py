@@ -69,11 +69,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     identity = source_identity((arguments.mast3r_weights,))
     cache = arguments.cache or arguments.output / "features"
     groups: list[dict[PictureShape, list[Sample]]] = []
-    for paths in (scenes_of(arguments.scenes), scenes_of(arguments.validation)):
+    for paths, mirrored in ((scenes_of(arguments.scenes), True), (scenes_of(arguments.validation), False)):
         group: dict[PictureShape, list[Sample]] = {}
         for path in paths:
             clip = read_clip(path, arguments.pair_seconds)
-            shape, samples = prepare(clip, network, identity, arguments.size, cache, device, lambda: None)
+            shape, samples = prepare(clip, network, identity, arguments.size, cache, device, mirrored)
             group.setdefault(shape, []).extend(samples)
             _say(console, {"scene": str(path), "samples": len(samples)}, f"{path.name}: {len(samples)} pairs")
         groups.append(group)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ..stage_cache import content_key
 from ..stages.frames import FramesSettings, run_frames
 from ..video.reader import open_frames
 from .labels import FEET, LabelledClip, PairLabel, PersonLabel
+from .mirror import FLIP, mirrored_pair
 
 Array = NDArray[Any]
 
@@ -54,9 +56,10 @@ def prepare(
     long_side: int,
     cache: Path,
     device: str,
-    step: Callable[[], None],
+    mirrored: bool = False,
 ) -> tuple[PictureShape, list[Sample]]:
-    """The samples of a clip; features that are there already are not computed again.
+    """The samples of a clip, with ``mirrored`` also as a mirror shows them; features that are there already are not
+    computed again.
 
     Raises:
         UserError: the video cannot be read.
@@ -69,15 +72,18 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     with open_frames(frames) as reader:
-        for pair in clip.pairs:
-            path = folder / f"{pair.first:06d}-{pair.second:06d}.npz"
+        for true_pair, flipped in itertools.product(clip.pairs, (False, True) if mirrored else (False,)):
+            pair = mirrored_pair(true_pair, frames.source.width) if flipped else true_pair
+            path = folder / f"{pair.first:06d}-{pair.second:06d}{'-mirrored' * flipped}.npz"
             if not _is_whole(path):
                 pictures = [reader.read(index[number]) for number in (pair.first, pair.second)]
+                if flipped:
+                    pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
                 partial = path.with_suffix(".partial")
-                write_npz(partial, _features(network, pictures, fit, device) | _known_points(clip, pair, fit))
+                known = _known_points(clip, true_pair, fit, flipped)
+                write_npz(partial, _features(network, pictures, fit, device) | known)
                 partial.replace(path)
             samples += [Sample(path, person_arrays(person, pair, fit), clip.scene.name) for person in pair.people]
-            step()
     return shape, samples
 
 
@@ -129,11 +135,13 @@ def _features(network: Josh3r, pictures: Sequence[Array], fit: PictureFit, devic
     return {name: value.float().cpu().numpy().astype(np.float16) for name, value in arrays.items()}
 
 
-def _known_points(clip: LabelledClip, pair: PairLabel, fit: PictureFit) -> dict[str, Array]:
-    """Points of the scene's depth maps at the pixels whose points are kept, in the first camera."""
+def _known_points(clip: LabelledClip, pair: PairLabel, fit: PictureFit, flipped: bool) -> dict[str, Array]:
+    """Points of the scene's depth maps at the pixels whose points are kept, in the first camera; ``flipped``: for
+    pictures in a mirror."""
     lens = fit.intrinsics(np.asarray(clip.scene.camera.intrinsics[0], np.float64))
     rows, columns = np.mgrid[_STRIDE // 2 : fit.size[1] : _STRIDE, _STRIDE // 2 : fit.size[0] : _STRIDE]
-    rays = unproject(np.stack([columns + 0.5, rows + 0.5], axis=-1).reshape(-1, 2), lens)
+    across = fit.size[0] - (columns + 0.5) if flipped else columns + 0.5
+    rays = unproject(np.stack([across, rows + 0.5], axis=-1).reshape(-1, 2), lens)
     arrays = {}
     for name, number, into in (
         ("known_1", pair.first, np.eye(4)),
@@ -148,5 +156,5 @@ def _known_points(clip: LabelledClip, pair: PairLabel, fit: PictureFit) -> dict[
             depth = np.zeros(len(rays))
             depth[inside] = known.depth[pixel[inside, 1], pixel[inside, 0]]
             points[depth > 0.0] = transform(into, rays * depth[:, None])[depth > 0.0]
-        arrays[name] = points.astype(np.float32)
+        arrays[name] = (points * FLIP if flipped else points).astype(np.float32)
     return arrays

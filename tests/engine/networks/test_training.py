@@ -20,6 +20,7 @@ from josh_blender.engine.training.label_filters import LabelLimits, reason_again
 from josh_blender.engine.training.labels import FEET, LabelledClip, pairs_of, read_clip
 from josh_blender.engine.training.loop import WEIGHTS_NAME, History, TrainSettings, train
 from josh_blender.engine.training.losses import angle, losses, relative_error, still_feet
+from josh_blender.engine.training.mirror import mirrored_pair
 from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.camera import invert_rigid, transform
 from josh_blender.scene4d.errors import UserError
@@ -73,7 +74,7 @@ def test_people_who_are_uncertain_or_not_seen_teach_nothing(clip: LabelledClip) 
 def test_features_are_computed_once_and_points_lie_on_their_rays(clip: LabelledClip, tmp_path: Path) -> None:
     some = replace(clip, pairs=clip.pairs[:2])
     network = tiny_network()
-    shape, samples = prepare(some, network, "tiny", 128, tmp_path, "cpu", lambda: None)
+    shape, samples = prepare(some, network, "tiny", 128, tmp_path, "cpu")
     assert shape == PictureShape(4, 8) and len(samples) == sum(len(pair.people) for pair in some.pairs)
     features = read_features(samples[0].features)
     assert features["last_1"].shape == (32, 32) and features["points_1"].shape == features["known_1"].shape
@@ -90,7 +91,39 @@ def test_features_are_computed_once_and_points_lie_on_their_rays(clip: LabelledC
         raise AssertionError("computed again")
 
     network.mast3r.encode = never  # type: ignore[method-assign]
-    assert len(prepare(some, network, "tiny", 128, tmp_path, "cpu", lambda: None)[1]) == len(samples)
+    assert len(prepare(some, network, "tiny", 128, tmp_path, "cpu")[1]) == len(samples)
+
+
+def test_a_mirror_shows_the_same_walk_on_the_other_side(clip: LabelledClip, tmp_path: Path) -> None:
+    pair, width = clip.pairs[0], clip.scene.source.width
+    mirrored = mirrored_pair(pair, width)
+    for true, shown in zip(pair.people, mirrored.people, strict=True):
+        assert np.linalg.det(shown.rotation) == pytest.approx(1.0)
+        # Where the left ankle was before and is after the motion, seen from the pelvis before it: x changes its sign.
+        moved, as_shown = (
+            (one.feet[0, ankle], one.rotation @ one.feet[1, ankle] + one.translation)
+            for one, ankle in ((true, 2), (shown, 3))
+        )
+        assert np.allclose(np.multiply(moved, [-1.0, 1.0, 1.0]), as_shown)
+        assert np.allclose(shown.boxes[:, [0, 2]] + true.boxes[:, [2, 0]], width)
+        # In the first camera both moments' feet meet again through the mirrored motion of the camera.
+        later = transform(mirrored.first_from_second, shown.in_place[1])
+        assert np.allclose(later[:, 0], -transform(pair.first_from_second, true.in_place[1])[[1, 0, 3, 2], 0])
+    again = mirrored_pair(mirrored, width)
+    assert np.allclose(again.first_from_second, pair.first_from_second)
+    for true, twice in zip(pair.people, again.people, strict=True):
+        assert all(np.allclose(value, vars(twice)[name]) for name, value in vars(true).items())
+
+    some = replace(clip, pairs=clip.pairs[:1])
+    _, samples = prepare(some, tiny_network(), "tiny", 128, tmp_path, "cpu", mirrored=True)
+    count = len(pair.people)
+    assert len(samples) == 2 * count and len({sample.features for sample in samples}) == 2
+    seen, flipped = (read_features(samples[number].features)["known_1"].reshape(8, 16, 3) for number in (0, count))
+    # Every eighth pixel from the fourth on is nearly its own mirror image.
+    good = np.isfinite(seen[:, ::-1]).all(axis=-1) & np.isfinite(flipped).all(axis=-1)
+    ratio = flipped[good][:, 2] / seen[:, ::-1][good][:, 2]
+    assert good.mean() > 0.3 and abs(np.median(ratio) - 1.0) < 0.02
+    assert np.corrcoef(flipped[good][:, 0], -seen[:, ::-1][good][:, 0])[0, 1] > 0.98
 
 
 def a_batch(count: int = 4) -> tuple[PairMotion, dict[str, torch.Tensor]]:
