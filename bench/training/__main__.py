@@ -24,7 +24,7 @@ from josh_blender.engine.training.loop import WEIGHTS_NAME, TrainSettings, mean_
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = Mast3rSizes(
-    encoder_width=256, encoder_depth=1, encoder_heads=8, decoder_width=256, decoder_depth=1, decoder_heads=8,
+    encoder_width=256, encoder_depth=1, encoder_heads=8, decoder_width=128, decoder_depth=2, decoder_heads=4,
     dpt_levels=(8, 8, 8, 8), dpt_width=8, dpt_last=4,
 )  # fmt: skip
 ROI_WIDTH, LONG_SIDE, PAIR_SECONDS = 64, 320, 0.5

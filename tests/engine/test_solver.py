@@ -33,7 +33,8 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
     people = [build.person_problem(figure, walk.scene, model, True, SETTINGS) for figure in figures]
     # Maps from elsewhere: their depths take part.
     scene = replace(walk.scene, focal_sigma=0.05)
-    cloud = DepthCloud(0, scene.world_from_camera[0, :3, 3], scene.points, None)
+    first = np.asarray(scene.world_from_camera[0], np.float64)
+    cloud = DepthCloud.seen(0, first, (np.asarray(scene.points) - first[:3, 3]) @ first[:3, :3])
     log_scale = float(np.log(walk.scale))
     problem = build.make_problem(
         scene, figures, people, [cloud], log_scale, SETTINGS, scale_free=True, cameras_free=True

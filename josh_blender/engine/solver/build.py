@@ -17,7 +17,7 @@ from ...scene4d.rotations import matrix_from_axis_angle
 from ..fit.landmarks import landmark_map
 from ..results import PersonFit, SceneResult, Track
 from .body_points import BodyPoints, body_points, pose
-from .depth_alignment import depth_factors, depths_at
+from .depth_alignment import depth_factors
 from .problem import Observations, PersonProblem, Problem, StaticPairs, Surfaces
 from .region_points import FOOT_REGIONS, region_mix
 from .scale import ray_votes
@@ -337,7 +337,7 @@ def _depths_of(scene: SceneResult, frame: Array, pixel: Array, clouds: list[Dept
         rows = np.flatnonzero(frame == cloud.frame)
         lens = np.asarray(scene.intrinsics, np.float64)[cloud.frame]
         rays = (pixel[rows] - lens[2:]) / lens[:2]
-        depth = depths_at(cloud, np.asarray(scene.world_from_camera)[cloud.frame, :3, :3], rays)
+        depth = cloud.depths_at(rays)
         known = rows[np.isfinite(depth)]
         said[known], number[known] = np.log(depth[np.isfinite(depth)]), place
     return said, number

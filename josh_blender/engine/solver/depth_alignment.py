@@ -11,29 +11,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ..results import SceneResult
 from .surfaces import DepthCloud
 
 Array = NDArray[Any]
 
-#: A point and the map's nearest ray to it are this far apart at most (tangent), and as many are needed.
-_SAME_RAY = 0.004
+#: As many points must be seen near a map's rays.
 _LEAST_MATCHES = 20
 #: Logarithms of depth beyond which a point is not what the map shows: it lies behind or in front.
 _OTHER_SURFACE = 0.2
 #: No map is trusted more than this share of the sigma that maps without points get.
 _LEAST_SHARE = 0.2
-
-
-def depths_at(cloud: DepthCloud, rotation: Array, rays: Array) -> Array:
-    """Depth (N,) that a map gives at rays (N,2) x/z, y/z of its camera with world_from_camera rotation (3,3); nan where
-    it has nothing there."""
-    own = (cloud.points - cloud.centre) @ rotation
-    gap, match = cKDTree(own[:, :2] / own[:, 2:]).query(rays, distance_upper_bound=_SAME_RAY)
-    near = np.isfinite(gap)
-    return np.where(near, own[np.where(near, match, 0), 2], np.nan)
 
 
 def depth_factors(scene: SceneResult, clouds: list[DepthCloud], sigma: float) -> tuple[Array, Array]:
@@ -45,10 +34,9 @@ def depth_factors(scene: SceneResult, clouds: list[DepthCloud], sigma: float) ->
     if not len(scene.points):
         return value, spread
     for number, cloud in enumerate(clouds):
-        rotation = np.asarray(scene.world_from_camera)[cloud.frame, :3, :3]
-        there = (np.asarray(scene.points) - cloud.centre) @ rotation
+        there = (np.asarray(scene.points) - cloud.centre) @ cloud.rotation
         there = there[there[:, 2] > 1e-6]
-        ratio = np.log(there[:, 2] / depths_at(cloud, rotation, there[:, :2] / there[:, 2:]))
+        ratio = np.log(there[:, 2] / cloud.depths_at(there[:, :2] / there[:, 2:]))
         ratio = ratio[np.abs(ratio) < _OTHER_SURFACE]
         if len(ratio) >= _LEAST_MATCHES:
             value[number] = np.median(ratio)
@@ -60,8 +48,4 @@ def depth_factors(scene: SceneResult, clouds: list[DepthCloud], sigma: float) ->
 def aligned(scene: SceneResult, clouds: list[DepthCloud], sigma: float) -> list[DepthCloud]:
     """The clouds with each map's depth multiplied by its factor."""
     factors = np.exp(depth_factors(scene, clouds, sigma)[0])
-    moved = []
-    for cloud, factor in zip(clouds, factors, strict=True):
-        points = cloud.centre + factor * (cloud.points - cloud.centre)
-        moved.append(replace(cloud, points=points, tree=cKDTree(points)))
-    return moved
+    return [replace(cloud, local=factor * cloud.local) for cloud, factor in zip(clouds, factors, strict=True)]

@@ -8,6 +8,7 @@ height); where they agree with the plane, the plane is used; where there are non
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ...scene4d.camera import transform, unproject
+from ...scene4d.camera import unproject
 from ..results import FramesResult, SceneResult
 
 Array = NDArray[Any]
@@ -32,16 +33,42 @@ _LEAST_CONFIDENCE = 0.3
 _MOST_POINTS = 20_000
 #: Spread of a level relative to its depth below the camera.
 _ONE_LEVEL = 0.03
+#: A ray and the nearest ray of a map are this far apart at most (tangent).
+_SAME_RAY = 0.004
 
 
 @dataclass(frozen=True)
 class DepthCloud:
-    """Points (N,3) of one depth map in scene units, its camera centre (3,), its frame and a search tree."""
+    """What one depth map shows, in scene units: its frame, world_from_camera rotation (3,3) and centre (3,), points
+    local (N,3) in its camera's axes, and a search tree of their rays x/z, y/z, which outlives every change of depth."""
 
     frame: int
+    rotation: Array
     centre: Array
-    points: Array
-    tree: Any
+    local: Array
+    rays: cKDTree
+
+    @classmethod
+    def seen(cls, frame: int, world_from_camera: Array, local: Array) -> DepthCloud:
+        """A cloud of points (N,3) in front of a camera (4,4)."""
+        matrix = np.array(world_from_camera, np.float64)
+        return cls(frame, matrix[:3, :3], matrix[:3, 3], local, cKDTree(local[:, :2] / local[:, 2:]))
+
+    @cached_property
+    def points(self) -> Array:
+        """(N,3) in the scene's axes."""
+        return np.asarray(self.local @ self.rotation.T + self.centre)
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """A search tree of ``points``."""
+        return cKDTree(self.points)
+
+    def depths_at(self, rays: Array) -> Array:
+        """Depth (N,) at rays (N,2) x/z, y/z of its camera; nan where the map has nothing there."""
+        gap, match = self.rays.query(rays, distance_upper_bound=_SAME_RAY)
+        near = np.isfinite(gap)
+        return np.where(near, self.local[np.where(near, match, 0), 2], np.nan)
 
 
 @dataclass(frozen=True)
@@ -79,9 +106,8 @@ def read_depth_clouds(
         if len(rows) < _LEAST_POINTS:
             continue
         rays = unproject(np.stack([columns + 0.5, rows + 0.5], -1), intrinsics)
-        matrix = scene.world_from_camera[position]
-        points = transform(matrix, rays * depth[rows, columns, None])
-        clouds.append(DepthCloud(int(position), matrix[:3, 3].copy(), points, cKDTree(points)))
+        local = rays * depth[rows, columns, None]
+        clouds.append(DepthCloud.seen(int(position), scene.world_from_camera[position], local))
     return clouds
 
 
