@@ -38,6 +38,16 @@ class PairMotion:
     log_scale_2: Tensor
 
 
+@dataclass
+class PersonTokens:
+    """What motion is read from, (N,C) each: the person's token and the scene's strongest features of both views."""
+
+    human_1: Tensor
+    human_2: Tensor
+    scene_1: Tensor
+    scene_2: Tensor
+
+
 class _RoiRegressor(nn.Module):
     """The features (B,C,7,7) in a box as one token (B,C)."""
 
@@ -116,7 +126,11 @@ class Josh3r(nn.Module):
         self.scene_head_2 = _Head(width, width, 1, bias=False)
 
     def motion(self, first: Tokens, second: Tokens, last1: Tensor, last2: Tensor, boxes: Tensor) -> PairMotion:
-        """Motion of one person per row.
+        """Motion of one person per row; the arguments are those of `look`."""
+        return self.read(self.look(first, second, last1, last2, boxes))
+
+    def look(self, first: Tokens, second: Tokens, last1: Tensor, last2: Tensor, boxes: Tensor) -> PersonTokens:
+        """One person per row, in both views.
 
         Args:
             first, second: the encoder's tokens, for sizes and positions (N rows).
@@ -128,16 +142,18 @@ class Josh3r(nn.Module):
         tables1, tables2 = self._tables(first), self._tables(second)
         out1 = self.dec_norm(self.decoder_block_1(tokens1, tokens2, tables1, tables2))
         out2 = self.dec_norm(self.decoder_block_2(tokens2, tokens1, tables2, tables1))
-        human1, human2 = out1[:, -1], out2[:, -1]
-        scene1, scene2 = out1[:, :-1].amax(dim=1), out2[:, :-1].amax(dim=1)
-        joined = torch.cat([human1, human2, scene1, scene2], dim=-1)
+        return PersonTokens(out1[:, -1], out2[:, -1], out1[:, :-1].amax(dim=1), out2[:, :-1].amax(dim=1))
+
+    def read(self, tokens: PersonTokens) -> PairMotion:
+        """The motion that the tokens tell."""
+        joined = torch.cat([tokens.human_1, tokens.human_2, tokens.scene_1, tokens.scene_2], dim=-1)
         return PairMotion(
             self.rel_trans_head(joined),
             self.rel_rot_head(joined),
-            self.human_head_1(human1),
-            self.human_head_2(human2),
-            self.scene_head_1(scene1)[:, 0],
-            self.scene_head_2(scene2)[:, 0],
+            self.human_head_1(tokens.human_1),
+            self.human_head_2(tokens.human_2),
+            self.scene_head_1(tokens.scene_1)[:, 0],
+            self.scene_head_2(tokens.scene_2)[:, 0],
         )
 
     def forward(self, first: Tensor, second: Tensor, boxes: Tensor) -> tuple[PairMotion, Tensor, Tensor]:
@@ -155,10 +171,6 @@ class Josh3r(nn.Module):
         nn.init.zeros_(last.weight)
         with torch.no_grad():
             last.bias.copy_(torch.eye(3)[:2].flatten())
-
-    def own_parameters(self) -> list[nn.Parameter]:
-        """Everything but the backbone."""
-        return [value for name, value in self.named_parameters() if not name.startswith("mast3r.")]
 
     def _with_person(self, regressor: nn.Module, last: Tensor, tokens: Tokens, boxes: Tensor) -> Tensor:
         features = sample_box(last, tokens.rows, tokens.columns, boxes)

@@ -96,12 +96,14 @@ def read_features(path: Path) -> dict[str, Array]:
 
 def person_arrays(person: PersonLabel, pair: PairLabel, fit: PictureFit) -> dict[str, Array]:
     """Float32 arrays of a label: boxes (2,4) px of the network's picture; translation (3,); rotation (6,) its first two
-    rows; in_camera (2,3); feet (2,4,3); in_first (2,4,3) feet of both moments in the first camera."""
+    rows; facing (2,6) likewise; in_camera (2,3); feet (2,4,3); in_first (2,4,3) feet of both moments in the first
+    camera."""
     in_first = np.stack([person.in_place[0], transform(pair.first_from_second, person.in_place[1])])
     values = {
         "boxes": fit.boxes(person.boxes),
         "translation": person.translation,
         "rotation": person.rotation[:2].reshape(6),
+        "facing": person.facing[:, :2].reshape(2, 6),
         "in_camera": person.in_camera,
         "feet": person.feet,
         "in_first": in_first,

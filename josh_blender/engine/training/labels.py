@@ -31,12 +31,14 @@ _EVERY = 0.1
 @dataclass(frozen=True)
 class PersonLabel:
     """One person in a pair. boxes (2,4) x0 y0 x1 y1 px of the video; translation (3,) and rotation (3,3): motion of
-    the body in its own axes; in_camera (2,3) SMPL translation in both cameras, m; feet (2,4,3): left and right foot,
-    left and right ankle relative to the pelvis in the body's own axes, m; in_place (2,4,3): the same in the cameras."""
+    the body in its own axes; facing (2,3,3): rotation of the body in both cameras; in_camera (2,3) SMPL translation in
+    both cameras, m; feet (2,4,3): left and right foot, left and right ankle relative to the pelvis in the body's own
+    axes, m; in_place (2,4,3): the same in the cameras."""
 
     boxes: Array
     translation: Array
     rotation: Array
+    facing: Array
     in_camera: Array
     feet: Array
     in_place: Array
@@ -116,10 +118,12 @@ def _label(points: PersonPoints, numbers: tuple[int, int], scene: Scene4D) -> Pe
     pelvis, camera_pelvis = points.joints[both, 0], points.camera_joints[both, 0]
     rest = points.model.joints(points.person.betas[: points.model.shapedirs.shape[-1]])[0]
     feet = points.joints[both][:, FEET] - pelvis[:, None]
+    cameras = scene.camera.world_from_camera[[np.flatnonzero(scene.camera.frame == number)[0] for number in numbers]]
     return PersonLabel(
         boxes=boxes,
         translation=rotation[0].T @ (pelvis[1] - pelvis[0]),
         rotation=rotation[0].T @ rotation[1],
+        facing=np.swapaxes(cameras[:, :3, :3], 1, 2) @ rotation,
         in_camera=camera_pelvis - rest,
         feet=np.einsum("nji,nkj->nki", rotation, feet),
         in_place=points.camera_joints[both][:, FEET],

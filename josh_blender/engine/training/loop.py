@@ -26,6 +26,8 @@ from .losses import LossWeights, angle, errors, losses
 WEIGHTS_NAME = "josh3r.safetensors"
 _STATE_NAME = "training.safetensors"
 _HISTORY_NAME = "history.json"
+#: Names of the frozen parameters begin so.
+_BACKBONE = "network.mast3r."
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,26 @@ class History:
 
 
 class _Motion(nn.Module):
-    """The trainable part of JOSH3R on cached features."""
+    """The trainable part of JOSH3R on cached features, and two heads that only training has: which way people face."""
 
     def __init__(self, network: Josh3r) -> None:
         super().__init__()
         self.network = network
+        width = network.mast3r.sizes.decoder_width
+        self.facing = nn.ModuleList([nn.Linear(width, 6) for _ in range(2)])
 
-    def forward(self, last_1: Tensor, last_2: Tensor, boxes: Tensor, rows: int, columns: int) -> PairMotion:
+    def forward(
+        self, last_1: Tensor, last_2: Tensor, boxes: Tensor, rows: int, columns: int
+    ) -> tuple[PairMotion, Tensor]:
         positions = grid_positions(rows, columns, last_1.device).expand(len(last_1), -1, -1)
         tokens = Tokens(last_1, positions, rows, columns)
-        return self.network.motion(tokens, tokens, last_1, last_2, boxes)
+        seen = self.network.look(tokens, tokens, last_1, last_2, boxes)
+        facing = [head(human) for head, human in zip(self.facing, (seen.human_1, seen.human_2), strict=True)]
+        return self.network.read(seen), torch.stack(facing, dim=1)
+
+    def trained(self) -> list[tuple[str, nn.Parameter]]:
+        """Everything but the backbone, by name."""
+        return [(name, value) for name, value in self.named_parameters() if not name.startswith(_BACKBONE)]
 
 
 def whole_motion(network: Josh3r) -> nn.Module:
@@ -92,10 +104,11 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network.mast3r.requires_grad_(False).eval()
-    own = [parameter.requires_grad_(True) for parameter in network.own_parameters()]
+    trained = _Motion(network)
+    own = [parameter.requires_grad_(True) for _, parameter in trained.trained()]
     optimizer = AdamW(own, lr=settings.rate, weight_decay=settings.decay)
-    model, optimizer = accelerator.prepare(_Motion(network), optimizer)
-    state = _State(folder, settings, accelerator.unwrap_model(model).network, optimizer)
+    model, optimizer = accelerator.prepare(trained, optimizer)
+    state = _State(folder, settings, accelerator.unwrap_model(model), optimizer)
     step = state.resume()
     batches = _batches(samples, settings.batch, settings.seed, accelerator.num_processes, accelerator.process_index)
     for _ in range(step):
@@ -111,8 +124,8 @@ def train(
         torch.manual_seed(settings.seed + step)
         _train_mode(model, accelerator.unwrap_model(model).network)
         batch = _stacked(chosen, accelerator.device)
-        motion = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
-        terms = losses(_float(motion), batch)
+        motion, facing = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
+        terms = losses(_float(motion), facing.float(), batch)
         accelerator.backward(settings.weights.total(terms))
         accelerator.clip_grad_norm_(own, 1.0)
         optimizer.step()
@@ -154,7 +167,7 @@ def validate(
     for shape, group in validation.items():
         for start in range(0, len(group), size):
             batch = _stacked(group[start : start + size], device)
-            motion = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
+            motion, _ = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
             found.append(errors(_float(motion), batch))
             translation, rotation = (value.to(device) for value in mean)
             turn = angle(rotation_of_rows(rotation) @ rotation_of_rows(batch["rotation"]).mT)
@@ -170,11 +183,8 @@ def validate(
 class _State:
     """The folder of a training."""
 
-    def __init__(self, folder: Path, settings: TrainSettings, network: Josh3r, optimizer: Any) -> None:
-        self._folder, self._settings, self._network, self._optimizer = folder, settings, network, optimizer
-        self._parameters = [
-            (name, value) for name, value in network.named_parameters() if not name.startswith("mast3r.")
-        ]
+    def __init__(self, folder: Path, settings: TrainSettings, model: _Motion, optimizer: Any) -> None:
+        self._folder, self._settings, self._model, self._optimizer = folder, settings, model, optimizer
         self.history = History()
 
     def resume(self) -> int:
@@ -191,9 +201,9 @@ class _State:
             )
         self.history = History(told["rows"])
         tensors = load_file(self._folder / _STATE_NAME)
-        own = {key.removeprefix("network."): value for key, value in tensors.items() if key.startswith("network.")}
-        self._network.load_state_dict(own, strict=False)
-        for name, parameter in self._parameters:
+        own = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
+        self._model.load_state_dict(own, strict=False)
+        for name, parameter in self._model.trained():
             moments = {
                 key: tensors[f"optimizer.{name}.{key}"].to(parameter.device if key != "step" else "cpu")
                 for key in ("step", "exp_avg", "exp_avg_sq")
@@ -207,17 +217,17 @@ class _State:
         """Write a checkpoint; the old one stays whole until the new one is."""
         self.history.rows.append(row)
         tensors = {
-            f"network.{name}": value.detach().cpu().contiguous()
-            for name, value in self._network.state_dict().items()
-            if not name.startswith("mast3r.")
+            f"model.{name}": value.detach().cpu().contiguous()
+            for name, value in self._model.state_dict().items()
+            if not name.startswith(_BACKBONE)
         }
-        for name, parameter in self._parameters:
+        for name, parameter in self._model.trained():
             for key, value in self._optimizer.state[parameter].items():
                 tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
         partial = self._folder / f"{_STATE_NAME}.partial"
         save_file(tensors, partial)
         partial.replace(self._folder / _STATE_NAME)
-        save_josh3r(self._folder / WEIGHTS_NAME, self._network, about)
+        save_josh3r(self._folder / WEIGHTS_NAME, self._model.network, about)
         text = json.dumps({"step": step, "settings": asdict(self._settings), "rows": self.history.rows}, indent=1)
         partial = self._folder / f"{_HISTORY_NAME}.partial"
         partial.write_text(text, encoding="utf-8")

@@ -1,4 +1,7 @@
-"""The published losses of JOSH3R for batches of N persons.
+"""The published losses of JOSH3R for batches of N persons, and one of ours: which way a person faces in each view.
+
+How far somebody turned is a product of what both views show, of which neither alone says anything: trained on the
+published losses only, a small network stays where it began. Once it sees which way people face, turns follow.
 
 Where the release compares the second view's points, which the backbone gives in the first camera, with what the second
 camera sees, everything here is taken to the first camera.
@@ -23,10 +26,12 @@ _SIDES = ((0, 2), (1, 3))
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term counts; published: all the same. ``place``, ``contact`` and ``points`` are those of both views."""
+    """What each term counts; published: all the same, and no ``facing``. ``facing``, ``place``, ``contact`` and
+    ``points`` are those of both views."""
 
     translation: float = 1.0
     rotation: float = 1.0
+    facing: float = 1.0
     still: float = 1.0
     place: float = 1.0
     contact: float = 1.0
@@ -37,9 +42,10 @@ class LossWeights:
         return torch.stack([getattr(self, name.rstrip("_12")) * value for name, value in terms.items()]).sum()
 
 
-def losses(motion: PairMotion, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def losses(motion: PairMotion, facing: Tensor, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The terms, each a mean over the batch.
 
+    facing: (N,2,6) two rows of the body's rotation in each camera.
     batch: the arrays of `features.person_arrays` and `features.read_features`, stacked.
     """
     terms = {
@@ -50,6 +56,7 @@ def losses(motion: PairMotion, batch: Mapping[str, Tensor]) -> dict[str, Tensor]
     for view, (place, log_scale) in enumerate(
         ((motion.translation_1, motion.log_scale_1), (motion.translation_2, motion.log_scale_2))
     ):
+        terms[f"facing_{view + 1}"] = functional.mse_loss(facing[:, view], batch["facing"][:, view])
         terms[f"place_{view + 1}"] = relative_error(place, batch["in_camera"][:, view]).mean()
         points = log_scale.exp()[:, None, None] * batch[f"points_{view + 1}"].detach()
         terms[f"contact_{view + 1}"] = torch.cdist(batch["in_first"][:, view], points).amin(dim=-1).mean()

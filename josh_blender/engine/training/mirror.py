@@ -29,6 +29,7 @@ def _mirrored(person: PersonLabel, width: int) -> PersonLabel:
         boxes=boxes,
         translation=person.translation * FLIP,
         rotation=person.rotation * FLIP[:, None] * FLIP,
+        facing=person.facing * FLIP[:, None] * FLIP,
         in_camera=person.in_camera * FLIP,
         feet=person.feet[:, _OTHER_SIDE] * FLIP,
         in_place=person.in_place[:, _OTHER_SIDE] * FLIP,

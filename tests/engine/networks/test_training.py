@@ -54,6 +54,7 @@ def test_labels_say_how_bodies_move_in_their_own_axes(clip: LabelledClip) -> Non
             camera = scene.camera.world_from_camera[np.flatnonzero(scene.camera.frame == person.frame[row])[0]]
             rest = body.joints(person.betas[:10])[0]
             assert np.allclose(transform(camera, label.in_camera[moment] + rest), joints[row, 0], atol=1e-4)
+            assert np.allclose(camera[:3, :3] @ label.facing[moment], turned[row], atol=1e-5)
             feet = joints[row, 0] + label.feet[moment] @ turned[row].T
             assert np.allclose(feet, joints[row][list(FEET)], atol=1e-5)
             x0, y0, x1, y1 = label.boxes[moment]
@@ -140,6 +141,7 @@ def a_batch(count: int = 4) -> tuple[PairMotion, dict[str, torch.Tensor]]:
     in_first = np.stack([points[:, :4], points[:, 4:8]], axis=1)
     values = {
         "translation": translation, "rotation": rotation[:, :2].reshape(count, 6), "feet": feet, "in_camera": place,
+        "facing": random.normal(size=(count, 2, 6)),
         "in_first": in_first, "points_1": points / 2.0, "points_2": points / 0.5, "known_1": points.copy(),
         "known_2": np.full_like(points, np.nan),
     }  # fmt: skip
@@ -154,22 +156,25 @@ def a_batch(count: int = 4) -> tuple[PairMotion, dict[str, torch.Tensor]]:
 
 def test_perfect_answers_cost_nothing() -> None:
     motion, batch = a_batch()
-    terms = losses(motion, batch)
+    terms = losses(motion, batch["facing"], batch)
     assert set(terms) == {
-        "translation", "rotation", "still", "place_1", "place_2", "contact_1", "contact_2", "points_1"
+        "translation", "rotation", "still", "facing_1", "facing_2", "place_1", "place_2", "contact_1", "contact_2",
+        "points_1",
     }  # fmt: skip
     assert all(float(value) < 2e-3 for value in terms.values())
 
 
 def test_each_error_costs_what_the_formula_says() -> None:
     motion, batch = a_batch()
-    terms = losses(replace(motion, relative_translation=motion.relative_translation + 0.1), batch)
+    facing = batch["facing"]
+    terms = losses(replace(motion, relative_translation=motion.relative_translation + 0.1), facing, batch)
     assert float(terms["translation"]) == pytest.approx(0.3, rel=1e-4)
     assert float(terms["still"]) == pytest.approx(0.1 * 3**0.5, rel=1e-2), "the standing foot is dragged along"
+    assert float(losses(motion, facing + 0.5, batch)["facing_2"]) == pytest.approx(0.25, rel=1e-4)
     far = replace(motion, translation_1=2.0 * motion.translation_1)
-    assert float(losses(far, batch)["place_1"]) == pytest.approx(1.0, abs=1e-3)
+    assert float(losses(far, facing, batch)["place_1"]) == pytest.approx(1.0, abs=1e-3)
     twice = replace(motion, log_scale_1=motion.log_scale_1 + np.log(2.0))
-    assert float(losses(twice, batch)["points_1"]) == pytest.approx(1.0, abs=1e-3)
+    assert float(losses(twice, facing, batch)["points_1"]) == pytest.approx(1.0, abs=1e-3)
     assert float(relative_error(torch.tensor([1.0, 0, 0]), torch.tensor([2.0, 0, 0]))) == pytest.approx(0.5, abs=1e-3)
 
 
@@ -197,7 +202,7 @@ def made_up(folder: Path, count: int) -> list[Sample]:
         last = np.tile(np.resize(direction, 32), (32, 1)).astype(np.float32)
         arrays = {name: batch[name][0].numpy() for name in ("points_1", "points_2", "known_1", "known_2")}
         np.savez(path, last_1=last, last_2=last, **arrays)
-        person = {name: batch[name][0].numpy() for name in ("rotation", "in_camera", "feet", "in_first")}
+        person = {name: batch[name][0].numpy() for name in ("rotation", "facing", "in_camera", "feet", "in_first")}
         boxes = np.tile([20.0, 10.0, 60.0, 60.0], (2, 1)).astype(np.float32)
         samples.append(Sample(path, {**person, "translation": 0.3 * direction, "boxes": boxes}, "made up"))
     return samples
