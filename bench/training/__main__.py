@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from bench.sequences.make import make
 from bench.training.films import Kind, film
 from josh_blender.engine.networks.josh3r import Josh3r
 from josh_blender.engine.networks.mast3r import Mast3rSizes
-from josh_blender.engine.networks.weights import NetworkFile
+from josh_blender.engine.networks.weights import NetworkFile, save_josh3r
 from josh_blender.engine.training.features import PictureShape, Sample, prepare
 from josh_blender.engine.training.labels import read_clip
-from josh_blender.engine.training.loop import WEIGHTS_NAME, TrainSettings, mean_motion, train, validate, whole_motion
+from josh_blender.engine.training.loop import TrainSettings, mean_motion, train, validate, whole_motion
 from josh_blender.engine.training.losses import LossWeights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a tiny JOSH3R learns from rendered pairs.")
     parser.add_argument("--films", type=Path, default=ROOT / "demo" / "films", help="where the films are, or will be")
     parser.add_argument("--steps", type=int, default=2000, help="batches of the training")
-    parser.add_argument("--weights", type=Path, help="where to keep the trained weights")
+    parser.add_argument("--weights", type=Path, help="file to keep the trained weights in, with the backbone")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -92,7 +91,7 @@ def main() -> None:
 
         few = {shape: some[:: max(1, len(some) // 64)][:64] for shape, some in learnt.items()}
         overfit, _ = fresh()
-        settings = TrainSettings(800, 64, 2e-3, every=800, weights=LOSS_WEIGHTS)
+        settings = TrainSettings(500, 64, 2e-3, dropout=0.0, every=500, weights=LOSS_WEIGHTS)
         train(overfit, about, few, {}, settings, folder / "few", "cpu", lambda *_: None)
         mean = mean_motion([sample for some in few.values() for sample in some])
         print("64 pairs, trained on and asked again, error as a share of the mean motion's:")
@@ -111,7 +110,7 @@ def main() -> None:
             group = samples(arguments.films, {kind: seeds}, network, cache, mirrored=False)
             print(f"  those of people who {kind}: {shares_of(network, group, mean)}")
         if arguments.weights is not None:
-            shutil.copyfile(folder / "run" / WEIGHTS_NAME, arguments.weights)
+            save_josh3r(arguments.weights, network, about, with_backbone=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from fit_helpers import seen_walk, true_joints
 from numpy.testing import assert_allclose
 from synthetic_walk import Walk
 
-from josh_blender.engine.fit import initial, priors
+from josh_blender.engine.fit import initial, priors, windows
 from josh_blender.engine.fit import landmarks as lm
 from josh_blender.engine.fit.problem import FitState, Problem, joint_blocks, moved
 from josh_blender.engine.fit.settings import FitSettings
@@ -122,6 +123,32 @@ def test_one_frame_is_enough_to_run_but_not_to_trust() -> None:
     assert result.poses.shape == (1, 72)
     assert joint_errors(walk, result)[0].mean() < 0.06
     assert not result.reliable
+
+
+def test_a_long_track_is_fitted_in_windows_without_seams() -> None:
+    walk = seen_walk(seconds=4.0, landmark_px=1.5, world_m=0.02)
+    track, fitter = walk.people.tracks[0], Fitter(MODEL, FitSettings())
+    seen = fitter._observe(track, walk.scene, walk.frames.time, HEIGHT)
+    start = fitter._start(track, seen)
+    seen = replace(seen, sigma=torch.full_like(seen.sigma, 0.005))
+    problem = Problem(fitter.points, fitter.height, seen, FitSettings(), body_volume(MODEL, start.betas.numpy()))
+    whole, cut = (windows.solve(problem, start, 20, longest) for longest in (1000, 60))
+    points = [pose(fitter.points, one.rotation, one.trans, one.betas).points for one in (whole, cut)]
+    assert float((points[0] - points[1]).norm(dim=-1).mean()) < 0.01
+    # No frame moves unlike its neighbours more than it does in the fit of the whole.
+    whole_jolt, cut_jolt = (one.diff(n=2, dim=0).norm(dim=-1).mean(dim=1) for one in points)
+    assert float(cut_jolt.max()) < 1.2 * float(whole_jolt.max())
+    assert float((whole.betas - cut.betas).abs().max()) < 0.5 and float(fitter.height(cut.betas)[0]) == pytest.approx(
+        HEIGHT
+    )
+
+
+def test_windows_cover_a_track_and_overlap() -> None:
+    for count, longest, shared in ((401, 400, 40), (1000, 400, 40), (90, 30, 3), (58, 30, 2)):
+        found = list(windows.windows(count, longest, shared))
+        assert found[0][0] == 0 and found[-1][1] == count
+        assert all(end - first <= longest + 1 for first, end in found)
+        assert all(end - first == shared for (_, end), (first, _) in itertools.pairwise(found))
 
 
 def test_the_equations_hold_the_slope_of_the_cost() -> None:

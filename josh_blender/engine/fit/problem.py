@@ -48,6 +48,11 @@ class Observations:
     depth_share: Tensor
     usual_angle: Tensor
 
+    def part(self, rows: Tensor) -> Observations:
+        """The same of some frames (N,) in rising order."""
+        per_frame = ("point", "sigma", "weight", "world", "world_weight", "time", "world_from_camera")
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_frame})
+
 
 @dataclass(frozen=True)
 class FitState:
@@ -57,6 +62,10 @@ class FitState:
     trans: Tensor
     betas: Tensor
     scale: Tensor
+
+    def part(self, rows: Tensor) -> FitState:
+        """The same on some frames (N,)."""
+        return replace(self, rotation=self.rotation[rows], trans=self.trans[rows])
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,10 @@ class Problem:
     seen: Observations
     settings: FitSettings
     volume: Volume
+
+    def part(self, rows: Tensor) -> Problem:
+        """The same for some frames (N,) in rising order."""
+        return replace(self, seen=self.seen.part(rows))
 
     def build(self, state: FitState) -> tuple[Arrowhead, Tensor]:
         """Normal equations at the state, and its robust cost."""

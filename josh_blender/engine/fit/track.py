@@ -16,9 +16,9 @@ from ...scene4d.rotations import axis_angle_from_matrix
 from ..results import PersonFit, SceneResult, Track
 from ..solver.body_points import body_points, pose
 from ..solver.self_collision import body_volume
-from . import initial, priors
+from . import initial, priors, windows
 from . import landmarks as lm
-from .problem import FitState, Observations, Problem, RestHeight, minimise
+from .problem import FitState, Observations, Problem, RestHeight
 from .settings import FitSettings
 from .swaps import untangled
 
@@ -58,8 +58,7 @@ class Fitter:
         floor = self.settings.image_floor_px / intrinsics[:, 1]
         seen = replace(seen, sigma=_tensor(np.hypot(side, floor)))
         problem = Problem(self.points, self.height, seen, self.settings, body_volume(self.model, state.betas.numpy()))
-        state = minimise(problem, state, 4, free_shape=False)
-        state = minimise(problem, state, self.settings.iterations, free_shape=True)
+        state = windows.solve(problem, state, self.settings.iterations)
         return self._result(track, state, seen, intrinsics, scene.distortion, height)
 
     def _observe(self, track: Track, scene: SceneResult, time: Array, height: float) -> Observations:

@@ -33,13 +33,15 @@ _BACKBONE = "network.mast3r."
 @dataclass(frozen=True)
 class TrainSettings:
     """steps: batches in all. rate: largest learning rate, reached after ``warm_up`` of the steps, falling to zero as a
-    cosine. decay: of weights. every: steps between checkpoints, each with the validation's figures."""
+    cosine. decay: of weights. dropout: of the heads, as published; less where there is little to learn. every: steps
+    between checkpoints, each with the validation's figures."""
 
     steps: int = 20_000
     batch: int = 32
     rate: float = 1e-4
     warm_up: float = 0.05
     decay: float = 0.01
+    dropout: float = 0.5
     every: int = 500
     seed: int = 0
     weights: LossWeights = field(default_factory=LossWeights)
@@ -104,6 +106,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network.mast3r.requires_grad_(False).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = settings.dropout
     trained = _Motion(network)
     own = [parameter.requires_grad_(True) for _, parameter in trained.trained()]
     optimizer = AdamW(own, lr=settings.rate, weight_decay=settings.decay)
