@@ -29,8 +29,9 @@ _TOLERANCE = 1e-8
 def loosened(settings: SolverSettings, focal_sigma: float) -> SolverSettings:
     """Settings whose priors leave cameras and lens to the sightings; weak directions take more steps."""
     return replace(
-        settings, camera_degrees=200.0, camera_share=20.0, focal=max(focal_sigma, 1e-6), iterations=20, tolerance=5e-4
-    )
+        settings, camera_degrees=200.0, camera_share=20.0, focal=max(focal_sigma, 1e-6),
+        iterations=settings.iterations * 5 // 3, tolerance=5e-4,
+    )  # fmt: skip
 
 
 def adjusted(scene: SceneResult, focal_sigma: float, clouds: Sequence[DepthCloud] = ()) -> SceneResult:
