@@ -1,8 +1,8 @@
 """What the joint solve after the fast mode gains: ``python -m bench.fast_mode --rendered DIR [--sequences NAME ...]``.
 
 There are no trained weights to measure with, so an oracle stands in for the network: the true motion of bodies and the
-true place, with errors that drift about as much as JOSH3R is published to (13 % of the way). Everything else is the
-pipeline. The network's own time is not in the seconds.
+true place, with errors of about the size that JOSH3R is published to have. Everything else is the pipeline. The
+network's own time is not in the seconds.
 """
 
 from __future__ import annotations

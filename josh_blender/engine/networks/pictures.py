@@ -18,6 +18,7 @@ Array = NDArray[Any]
 
 #: The public networks were trained on pictures whose longer side has so many pixels.
 LONG_SIDE = 512
+_SQUARE_SIDE = 224
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,18 @@ def squeezed(width: int, height: int, inner_half: bool = False, long_side: int =
 
 def cropped(width: int, height: int, long_side: int = LONG_SIDE) -> PictureFit:
     """MASt3R's rule: the longer side scaled to ``long_side``, the middle cut out so that both sides are multiples of
-    16; a square becomes 4:3."""
-    scaled = (_scaled(width, width, height, long_side), _scaled(height, width, height, long_side))
-    half = [max(1, side // 2 * 2 // PATCH) * PATCH // 2 for side in scaled]
-    if scaled[0] == scaled[1]:
-        half[1] = 3 * half[0] // 4 // (PATCH // 2) * (PATCH // 2)
+    16; a square becomes 4:3. At 224 px, the size of small networks, the shorter side is scaled and a square cut out."""
+    if long_side == _SQUARE_SIDE:
+        scaled = tuple(round(side * long_side / min(width, height)) for side in (width, height))
+        half = [min(scaled) // 2] * 2
+    else:
+        scaled = tuple(_scaled(side, width, height, long_side) for side in (width, height))
+        half = [max(1, side // 2 * 2 // PATCH) * PATCH // 2 for side in scaled]
+        if scaled[0] == scaled[1]:
+            half[1] = 3 * half[0] // 4 // (PATCH // 2) * (PATCH // 2)
     left, top = (side // 2 - part for side, part in zip(scaled, half, strict=True))
     size = (2 * half[0], 2 * half[1])
-    return PictureFit((width, height), scaled, (left, top, *size), size)
+    return PictureFit((width, height), (scaled[0], scaled[1]), (left, top, *size), size)
 
 
 def network_picture(picture: Array | Tensor, fit: PictureFit, device: str = "cpu") -> Tensor:

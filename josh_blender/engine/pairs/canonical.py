@@ -7,7 +7,7 @@ keeps its depth relative to its block's anchor.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +46,18 @@ class CanonicalView:
 
 
 class ViewSums:
-    """The predictions of one picture by its pairs, summed up: the memory does not grow with the pairs."""
+    """The predictions of one picture by its pairs, summed up: the memory does not grow with the pairs.
 
-    def __init__(self, height: int, width: int) -> None:
+    averaging: how depths around a block's centre are averaged: as the "angle" at which the surface rises from there,
+    which one prediction far off cannot spoil, or as the "ratio" to the centre's depth.
+    """
+
+    def __init__(self, height: int, width: int, averaging: Literal["angle", "ratio"] = "angle") -> None:
+        self._averaging = averaging
         self._weight = np.zeros((height, width))
         self._square = np.zeros((height, width))
         self._points = np.zeros((height, width, 3))
-        self._angle = np.zeros((height, width))
+        self._slope = np.zeros((height, width))
         self._radius = np.zeros((height, width))
         self._count = 0
 
@@ -62,7 +67,10 @@ class ViewSums:
         centre = _spread(points[GRID // 2 :: GRID, GRID // 2 :: GRID].astype(np.float64), points.shape[:2])
         radius = np.maximum(np.linalg.norm(points[..., :2] - centre[..., :2], axis=-1), _LEAST_RADIUS)
         depth = np.maximum(centre[..., 2], np.finfo(np.float32).eps)
-        self._angle += weight * np.arctan((points[..., 2] - depth) / radius)
+        if self._averaging == "angle":
+            self._slope += weight * np.arctan((points[..., 2] - depth) / radius)
+        else:
+            self._slope += weight * points[..., 2] / depth
         self._radius += radius
         self._weight += weight
         self._square += weight**2
@@ -79,10 +87,13 @@ class ViewSums:
             raise ValueError("a view without predictions")
         points = self.points()
         anchor_depth = points[GRID // 2 :: GRID, GRID // 2 :: GRID, 2]
-        rise = self._radius / self._count * np.tan(self._angle / self._weight)
+        relative = self._slope / self._weight
+        if self._averaging == "angle":
+            rise = self._radius / self._count * np.tan(relative)
+            relative = 1.0 + rise / _spread(anchor_depth, rise.shape)
         return CanonicalView(
             anchor_depth,
-            1.0 + rise / _spread(anchor_depth, rise.shape),
+            relative,
             self._square / self._weight,
             focal_of_points(points),
         )

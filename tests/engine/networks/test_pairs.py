@@ -58,6 +58,10 @@ def test_canonical_views_and_anchors_of_the_public_pieces() -> None:
     assert close(sums.points(), known["canon"]) and close(view.confidence, known["conf"])
     assert close(view.relative_depth, known["canon2"]) and close(view.anchor_depth, known["core_depth"])
     assert view.focal == pytest.approx(float(known["focal"]), rel=1e-5)
+    ratios = ViewSums(64, 96, "ratio")
+    for points, confidence in zip(known["ptmaps"].numpy(), known["confs"].numpy(), strict=True):
+        ratios.add(points, confidence)
+    assert close(ratios.view().relative_depth, known["canon2_avg_reldepth"])
     once = ViewSums(64, 96)
     once.add(known["ptmaps"][0].numpy(), known["confs"][0].numpy())
     assert close(once.view().relative_depth, facts("canon1")["canon2"])

@@ -144,7 +144,7 @@ def test_pictures_as_josh3r_sees_them(case: str) -> None:
     agree(ours, expected["bbox_cropped"], 1e-4)
 
 
-@pytest.mark.parametrize("case", ["landscape", "odd", "portrait", "upscale"])
+@pytest.mark.parametrize("case", ["landscape", "odd", "portrait", "upscale", "size224_rule"])
 def test_pictures_as_mast3r_sees_them(case: str) -> None:
     expected = read("mast3r_preprocess.safetensors")
     image, size = expected[f"{case}/image_u8"], int(expected[f"{case}/size"].flatten()[0])
