@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         lambda step, steps, row: _say(console, row, as_text(step, steps, row)),
     )  # fmt: skip
     weights = arguments.output / WEIGHTS_NAME
-    console.value({"weights": str(weights), "history": history.rows}, str(weights))
+    if _is_first():
+        console.value({"weights": str(weights), "history": history.rows}, str(weights))
     return 0
 
 
@@ -127,5 +129,10 @@ def _is_term(name: str) -> bool:
 
 
 def _say(console: Console, row: dict[str, Any], text: str) -> None:
-    if not console.json_lines:
+    if _is_first() and not console.json_lines:
         console.value(row, text)
+
+
+def _is_first() -> bool:
+    """Whether this process speaks for all that were launched with it; launchers number them so."""
+    return os.environ.get("RANK", "0") == "0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,8 @@ def prepare(
                 pictures = [reader.read(index[number]) for number in (pair.first, pair.second)]
                 if flipped:
                     pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
-                partial = path.with_suffix(".partial")
+                # Several processes of one training may be at the same pair.
+                partial = path.with_suffix(f".{os.getpid()}.partial")
                 known = _known_points(clip, true_pair, fit, flipped)
                 write_npz(partial, _features(network, pictures, fit, device) | known)
                 partial.replace(path)

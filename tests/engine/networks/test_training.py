@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -282,6 +283,32 @@ def test_the_command_trains_weights_that_the_fast_mode_takes(tmp_path: Path) -> 
     assert invert_rigid(np.eye(4)).shape == (4, 4)
     refused = josh4d("train", str(TRUTH), "--output", str(tmp_path / "other"))
     assert refused.returncode == 1 and "MASt3R" in refused.stderr and "licence" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="torch's launcher needs another back end there")
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    backbone = write_mast3r(tmp_path / "mast3r.safetensors")
+    words = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "josh_blender.engine",
+        "train",
+        str(TRUTH),
+    ]
+    words += ["--output", str(tmp_path / "out"), "--size", "128", "--mast3r-weights", str(backbone), "--steps", "2"]
+    done = subprocess.run(
+        [sys.executable, *words, "--batch", "8", "--device", "cpu"], capture_output=True, text=True, timeout=600,
+        stdin=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("step 2/2") == 1, "one of them speaks"
+    assert load_josh3r(tmp_path / "out" / WEIGHTS_NAME, "cpu", backbone)[1].long_side == 128
+    assert not list((tmp_path / "out" / "features").rglob("*.partial"))
 
 
 def test_a_folder_without_videos_is_no_source_of_labels(tmp_path: Path) -> None:
