@@ -66,7 +66,7 @@ class Oracle:
             motions = {
                 track.id: self._motion(self._body_of(track, first), first, second)
                 for track in tracks
-                if _seen(track, first) and _seen(track, second)
+                if track.seen_on(first) and track.seen_on(second)
             }
             points, confidence = self._points(first)
             yield PairSeen(first, second, motions, (1.0 + _TOO_LONG) * _UNIT, points, confidence)
@@ -79,7 +79,7 @@ class Oracle:
 
     def _body_of(self, track: Track, frame: int) -> Array:
         """The body whose pelvis is nearest to the middle of the track's box."""
-        box = track.box[frame - int(track.index[0])]
+        box = track.box_on(frame)
         from_world = invert_rigid(self._truth.world_from_camera[frame])
         pelvis = np.array([(from_world @ body[frame])[:3, 3] for body in self._bodies])
         pixel = project(pelvis, self._truth.intrinsics[frame])
@@ -96,11 +96,6 @@ class Oracle:
         depth = np.where(known, depth, 1.0) * (1.0 + self._random.normal(0.0, _DEPTH)) / _UNIT
         points = (unproject(pixels, lens) * depth[:, None]).reshape(height, width, 3)
         return points, np.where(known, 4.0, 1.0).reshape(height, width)
-
-
-def _seen(track: Track, frame: int) -> bool:
-    row = frame - int(track.index[0])
-    return 0 <= row < len(track.index) and bool(track.detected[row])
 
 
 def measure(name: str, rendered: Path, work: Path, mode: str) -> tuple[dict[str, Any], float]:

@@ -6,7 +6,7 @@ import bpy
 from bpy.props import EnumProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..josh_blender.jobs.known_weights import KNOWN, needed_weights
+from ..josh_blender.jobs.known_weights import KNOWN, known, needed_weights
 from .preferences import preferences
 
 
@@ -36,7 +36,7 @@ class JOSH4D_OT_choose_weights(bpy.types.Operator, ImportHelper):
     def draw(self, context):
         layout = self.layout
         layout.prop(self, "network")
-        entry = next(entry for entry in KNOWN if entry.name == self.network)
+        entry = known(self.network)
         for text in (entry.title, f"Licence: {entry.licence}", f"From: {entry.page}"):
             layout.label(text=text, translate=False)
 

@@ -57,10 +57,11 @@ class Race:
 
     def times(self) -> dict[str, tuple[float, float]]:
         """Seconds of ours and of the first-order solve to the first-order one's final ATE, and to its final cost."""
-        last, first = self.first_order, self.first_order
+        own, other = self.ours, self.first_order
+        ate, cost = other.ate_m[-1], other.cost[-1]
         return {
-            "ate": (self.ours.arrival(self.ours.ate_m, last.ate_m[-1]), first.arrival(first.ate_m, last.ate_m[-1])),
-            "cost": (self.ours.arrival(self.ours.cost, last.cost[-1]), first.arrival(first.cost, last.cost[-1])),
+            "ate": (own.arrival(own.ate_m, ate), other.arrival(other.ate_m, ate)),
+            "cost": (own.arrival(own.cost, cost), other.arrival(other.cost, cost)),
         }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from josh_blender.engine.evaluation import evaluate
+from josh_blender.engine.stage_cache import content_key
 from josh_blender.scene4d.files import read_scene
 
 ROOT = Path(__file__).parents[2]
@@ -46,14 +47,6 @@ def _processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _short(words: Sequence[str]) -> str:
-    """Stands for options, and for what is in the files that they name."""
-    digest = hashlib.sha256()
-    for word in words:
-        digest.update(word.encode() + (Path(word).read_bytes() if Path(word).is_file() else b""))
-    return digest.hexdigest()[:16]
-
-
 def figures_of(
     name: str, rendered: Path, work: Path, options: Sequence[str] = (), true_lens: bool = False
 ) -> dict[str, Any]:
@@ -72,7 +65,9 @@ def figures_of(
     words = list(options)
     if true_lens:
         words += ["--focal", str(float(read_scene(truth).camera.intrinsics[0, 0]))]
-    folder = work / "-".join((name, film, engine_hash(), *([_short(words)] if words else [])))
+    folder = work / "-".join(
+        (name, film, engine_hash(), *([content_key([Path(word) for word in words])] if words else []))
+    )
     kept = folder / "figures.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))

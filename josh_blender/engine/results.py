@@ -72,6 +72,16 @@ class Track:
     reliable: bool = True
     reason: str = ""
 
+    def seen_on(self, frame: int) -> bool:
+        """Whether the person was detected on a frame."""
+        row = frame - int(self.index[0])
+        return 0 <= row < len(self.index) and bool(self.detected[row])
+
+    def box_on(self, frame: int) -> Array:
+        """The box (4,) on a frame of the track."""
+        box: Array = self.box[frame - int(self.index[0])].astype("float64")
+        return box
+
 
 @dataclass
 class PeopleResult:
@@ -180,8 +190,8 @@ class PersonWorld:
 @dataclass
 class JointResult:
     """Stage 6. Metres. ``scale`` = metres per scene unit of stage 3; ``scale_sigma`` its relative standard deviation;
-    ``scale_source`` in {"height", "population", "camera", "ground", "motion",
-    "network", "none"}."""
+    ``scale_source`` in {"height", "population", "camera", "ground", "motion", "network", "none"}.
+    """
 
     world_from_camera: Array
     intrinsics: Array

@@ -138,9 +138,8 @@ def test_a_long_track_is_fitted_in_windows_without_seams() -> None:
     # No frame moves unlike its neighbours more than it does in the fit of the whole.
     whole_jolt, cut_jolt = (one.diff(n=2, dim=0).norm(dim=-1).mean(dim=1) for one in points)
     assert float(cut_jolt.max()) < 1.2 * float(whole_jolt.max())
-    assert float((whole.betas - cut.betas).abs().max()) < 0.5 and float(fitter.height(cut.betas)[0]) == pytest.approx(
-        HEIGHT
-    )
+    assert float((whole.betas - cut.betas).abs().max()) < 0.5
+    assert float(fitter.height(cut.betas)[0]) == pytest.approx(HEIGHT)
 
 
 def test_windows_cover_a_track_and_overlap() -> None:

@@ -83,7 +83,7 @@ class PairRunner:
         self._learn(sorted({frame for pair in pairs for frame in pair}), read)
         rows = [(row, track.id) for row, pair in enumerate(pairs) for track in tracks if _both(track, pair)]
         boxes = np.array(
-            [[_box(track, frame) for frame in pair] for pair in pairs for track in tracks if _both(track, pair)]
+            [[track.box_on(frame) for frame in pair] for pair in pairs for track in tracks if _both(track, pair)]
         )
         with half_precision(self._device):
             first = self._joined([pair[0] for pair in pairs])
@@ -158,16 +158,7 @@ def camera_motion(points: Array, intrinsics: Array) -> Array | None:
 
 
 def _both(track: Track, pair: tuple[int, int]) -> bool:
-    return all(_seen(track, frame) for frame in pair)
-
-
-def _seen(track: Track, frame: int) -> bool:
-    row = frame - int(track.index[0])
-    return 0 <= row < len(track.index) and bool(track.detected[row])
-
-
-def _box(track: Track, frame: int) -> Array:
-    return np.asarray(track.box[frame - int(track.index[0])], np.float64)
+    return all(track.seen_on(frame) for frame in pair)
 
 
 def _numbers(values: Tensor) -> Array:

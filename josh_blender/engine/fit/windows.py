@@ -35,7 +35,7 @@ def solve(problem: Problem, start: FitState, iterations: int, longest: int = _LO
         rows = torch.arange(first, end)
         found = minimise(problem.part(rows), state.part(rows), iterations + _FIRST_STEPS, free_shape=False)
         # From the window before to this one over the middle half of what they share: a window's ends hang loose.
-        shared = max(done - first, 0)
+        shared = done - first
         weight = ((rows - first + 1.0 - 0.25 * shared) / (0.5 * shared + 1.0)).clamp(0.0, 1.0).to(trans.dtype)
         rotation[rows] = _between(rotation[rows], found.rotation, weight)
         trans[rows] += weight[:, None] * (found.trans - trans[rows])

@@ -18,6 +18,7 @@ Array = NDArray[Any]
 
 #: The public networks were trained on pictures whose longer side has so many pixels.
 LONG_SIDE = 512
+#: Those of this size see squares.
 _SQUARE_SIDE = 224
 
 
@@ -73,7 +74,8 @@ class PictureFit:
 def squeezed(width: int, height: int, inner_half: bool = False, long_side: int = LONG_SIDE) -> PictureFit:
     """JOSH3R's rule: the longer side scaled to ``long_side``, each side then squeezed to a multiple of 16, nothing cut
     off; with ``inner_half`` the middle half of each side is enlarged to the whole, as for the public weights."""
-    sides = [max(PATCH, _scaled(side, width, height, long_side) // PATCH * PATCH) for side in (width, height)]
+    scaled = _scaled(width, height, long_side, max(width, height))
+    sides = [max(PATCH, side // PATCH * PATCH) for side in scaled]
     size = (sides[0], sides[1])
     cut = (size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2) if inner_half else (0, 0, *size)
     return PictureFit((width, height), size, cut, size)
@@ -82,17 +84,17 @@ def squeezed(width: int, height: int, inner_half: bool = False, long_side: int =
 def cropped(width: int, height: int, long_side: int = LONG_SIDE) -> PictureFit:
     """MASt3R's rule: the longer side scaled to ``long_side``, the middle cut out so that both sides are multiples of
     16; a square becomes 4:3. At 224 px, the size of small networks, the shorter side is scaled and a square cut out."""
-    if long_side == _SQUARE_SIDE:
-        scaled = tuple(round(side * long_side / min(width, height)) for side in (width, height))
+    square = long_side == _SQUARE_SIDE
+    scaled = _scaled(width, height, long_side, min(width, height) if square else max(width, height))
+    if square:
         half = [min(scaled) // 2] * 2
     else:
-        scaled = tuple(_scaled(side, width, height, long_side) for side in (width, height))
         half = [max(1, side // 2 * 2 // PATCH) * PATCH // 2 for side in scaled]
         if scaled[0] == scaled[1]:
             half[1] = 3 * half[0] // 4 // (PATCH // 2) * (PATCH // 2)
     left, top = (side // 2 - part for side, part in zip(scaled, half, strict=True))
     size = (2 * half[0], 2 * half[1])
-    return PictureFit((width, height), (scaled[0], scaled[1]), (left, top, *size), size)
+    return PictureFit((width, height), scaled, (left, top, *size), size)
 
 
 def network_picture(picture: Array | Tensor, fit: PictureFit, device: str = "cpu") -> Tensor:
@@ -108,8 +110,9 @@ def network_picture(picture: Array | Tensor, fit: PictureFit, device: str = "cpu
     return functional.interpolate(inner, (fit.size[1], fit.size[0]), mode="bilinear", align_corners=False)[0]
 
 
-def _scaled(side: int, width: int, height: int, long_side: int) -> int:
-    return round(side * long_side / max(width, height))
+def _scaled(width: int, height: int, wanted: int, side: int) -> tuple[int, int]:
+    """Both sides, scaled so that ``side`` becomes ``wanted``."""
+    return round(width * wanted / side), round(height * wanted / side)
 
 
 def resize(picture: Tensor, width: int, height: int, kernel: str) -> Tensor:

@@ -57,7 +57,7 @@ class ViewSums:
         self._weight = np.zeros((height, width))
         self._square = np.zeros((height, width))
         self._points = np.zeros((height, width, 3))
-        self._slope = np.zeros((height, width))
+        self._relief = np.zeros((height, width))
         self._radius = np.zeros((height, width))
         self._count = 0
 
@@ -68,9 +68,9 @@ class ViewSums:
         radius = np.maximum(np.linalg.norm(points[..., :2] - centre[..., :2], axis=-1), _LEAST_RADIUS)
         depth = np.maximum(centre[..., 2], np.finfo(np.float32).eps)
         if self._averaging == "angle":
-            self._slope += weight * np.arctan((points[..., 2] - depth) / radius)
+            self._relief += weight * np.arctan((points[..., 2] - depth) / radius)
         else:
-            self._slope += weight * points[..., 2] / depth
+            self._relief += weight * points[..., 2] / depth
         self._radius += radius
         self._weight += weight
         self._square += weight**2
@@ -87,7 +87,7 @@ class ViewSums:
             raise ValueError("a view without predictions")
         points = self.points()
         anchor_depth = points[GRID // 2 :: GRID, GRID // 2 :: GRID, 2]
-        relative = self._slope / self._weight
+        relative = self._relief / self._weight
         if self._averaging == "angle":
             rise = self._radius / self._count * np.tan(relative)
             relative = 1.0 + rise / _spread(anchor_depth, rise.shape)

@@ -21,7 +21,8 @@ from ..feedforward.trajectory import Trajectory, body_path, pair_steps
 from ..preview import people_preview
 from ..results import BodiesResult, FramesResult, JointResult, MotionResult, PeopleResult, PersonFit, SceneResult
 from ..solver.surfaces import read_depth_clouds
-from ..video.reader import FrameReader, open_frames
+from ..video.reader import open_frames
+from ..video.recent import RecentPictures
 from .joint_lens import ground_of
 from .motion_points import scene_points
 from .scene_shot import read_mask
@@ -32,8 +33,6 @@ Array = NDArray[Any]
 STREAM_NAME = "stream.npz"
 _SHOW_EVERY = 2.0
 _SHOWN_POINTS = 20_000
-#: Pictures that are remembered: those of one batch of pairs.
-_RECENT = 12
 #: Relative standard deviation of the size of a result that only the network vouches for (published drift: 13 % of the
 #: way).
 _SCALE_SIGMA = 0.1
@@ -87,7 +86,8 @@ def run_motion(
     lens = fast.fit.intrinsics(np.asarray(scene.intrinsics[0], np.float64))
     progress(0, len(steps) - 1)
     with open_frames(frames) as reader:
-        pictures = _Recent(reader)
+        # A pair's first frame is asked for again when its points get their colours.
+        pictures = RecentPictures(reader)
         runner = PairRunner(fast.network, fast.fit, settings.device)
         for done, seen in enumerate(runner.run(steps, pictures.read, people.tracks, scene.intrinsics[0])):
             if np.isfinite(seen.scale):
@@ -140,22 +140,6 @@ def _metric(pose: Array | None, scale: float) -> Array | None:
     result = pose.copy()
     result[:3, 3] *= scale
     return result
-
-
-class _Recent:
-    """The pictures that were read last: a pair's first frame is asked for again when its points get their colours."""
-
-    def __init__(self, reader: FrameReader) -> None:
-        self._reader = reader
-        self._pictures: dict[int, Array] = {}
-
-    def read(self, frame: int) -> Array:
-        """The picture (H,W,3) of a frame."""
-        if frame not in self._pictures:
-            while len(self._pictures) >= _RECENT:
-                del self._pictures[next(iter(self._pictures))]
-            self._pictures[frame] = self._reader.read(frame)
-        return self._pictures[frame]
 
 
 class _Stream:

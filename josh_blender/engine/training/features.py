@@ -24,6 +24,7 @@ from ..networks.pictures import PictureFit, network_picture, squeezed
 from ..stage_cache import content_key
 from ..stages.frames import FramesSettings, run_frames
 from ..video.reader import open_frames
+from ..video.recent import RecentPictures
 from .labels import FEET, LabelledClip, PairLabel, PersonLabel
 from .mirror import FLIP, mirrored_pair
 
@@ -73,11 +74,13 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     with open_frames(frames) as reader:
+        # Pairs overlap, and a mirrored pair has the pictures of its own.
+        recent = RecentPictures(reader)
         for true_pair, flipped in itertools.product(clip.pairs, (False, True) if mirrored else (False,)):
             pair = mirrored_pair(true_pair, frames.source.width) if flipped else true_pair
             path = folder / f"{pair.first:06d}-{pair.second:06d}{'-mirrored' * flipped}.npz"
             if not _is_whole(path):
-                pictures = [reader.read(index[number]) for number in (pair.first, pair.second)]
+                pictures = [recent.read(index[number]) for number in (pair.first, pair.second)]
                 if flipped:
                     pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
                 # Several processes of one training may be at the same pair.

@@ -96,15 +96,16 @@ def pairs_of(scene: Scene4D, seconds: float) -> Iterator[PairLabel]:
     seen = [points for person in scene.people if person.reliable and (points := person_points(person, camera))]
     for first in range(0, len(time) - apart, every):
         second = first + apart
-        numbers = int(camera.frame[first]), int(camera.frame[second])
-        people = [label for points in seen if (label := _label(points, numbers, scene)) is not None]
+        moments = [first, second]
+        people = [label for points in seen if (label := _label(points, moments, scene)) is not None]
         if people:
             first_from_second = invert_rigid(camera.world_from_camera[first]) @ camera.world_from_camera[second]
-            yield PairLabel(*numbers, first_from_second, tuple(people))
+            yield PairLabel(int(camera.frame[first]), int(camera.frame[second]), first_from_second, tuple(people))
 
 
-def _label(points: PersonPoints, numbers: tuple[int, int], scene: Scene4D) -> PersonLabel | None:
-    rows = [np.flatnonzero(points.frame == number) for number in numbers]
+def _label(points: PersonPoints, moments: list[int], scene: Scene4D) -> PersonLabel | None:
+    """``moments``: two positions in the camera's frames."""
+    rows = [np.flatnonzero(points.frame == number) for number in scene.camera.frame[moments]]
     if not all(len(row) for row in rows):
         return None
     both = np.array([row[0] for row in rows])
@@ -118,12 +119,11 @@ def _label(points: PersonPoints, numbers: tuple[int, int], scene: Scene4D) -> Pe
     pelvis, camera_pelvis = points.joints[both, 0], points.camera_joints[both, 0]
     rest = points.model.joints(points.person.betas[: points.model.shapedirs.shape[-1]])[0]
     feet = points.joints[both][:, FEET] - pelvis[:, None]
-    cameras = scene.camera.world_from_camera[[np.flatnonzero(scene.camera.frame == number)[0] for number in numbers]]
     return PersonLabel(
         boxes=boxes,
         translation=rotation[0].T @ (pelvis[1] - pelvis[0]),
         rotation=rotation[0].T @ rotation[1],
-        facing=np.swapaxes(cameras[:, :3, :3], 1, 2) @ rotation,
+        facing=np.swapaxes(scene.camera.world_from_camera[moments, :3, :3], 1, 2) @ rotation,
         in_camera=camera_pelvis - rest,
         feet=np.einsum("nji,nkj->nki", rotation, feet),
         in_place=points.camera_joints[both][:, FEET],

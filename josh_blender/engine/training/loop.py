@@ -109,10 +109,10 @@ def train(
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = settings.dropout
-    trained = _Motion(network)
-    own = [parameter.requires_grad_(True) for _, parameter in trained.trained()]
+    motion_model = _Motion(network)
+    own = [parameter.requires_grad_(True) for _, parameter in motion_model.trained()]
     optimizer = AdamW(own, lr=settings.rate, weight_decay=settings.decay)
-    model, optimizer = accelerator.prepare(trained, optimizer)
+    model, optimizer = accelerator.prepare(motion_model, optimizer)
     state = _State(folder, settings, accelerator.unwrap_model(model), optimizer)
     step = state.resume()
     batches = _batches(samples, settings.batch, settings.seed, accelerator.num_processes, accelerator.process_index)

@@ -289,17 +289,8 @@ def test_the_command_trains_weights_that_the_fast_mode_takes(tmp_path: Path) -> 
 @pytest.mark.skipif(sys.platform == "win32", reason="torch's launcher needs another back end there")
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     backbone = write_mast3r(tmp_path / "mast3r.safetensors")
-    words = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        "-m",
-        "josh_blender.engine",
-        "train",
-        str(TRUTH),
-    ]
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    words += ["-m", "josh_blender.engine", "train", str(TRUTH)]
     words += ["--output", str(tmp_path / "out"), "--size", "128", "--mast3r-weights", str(backbone), "--steps", "2"]
     done = subprocess.run(
         [sys.executable, *words, "--batch", "8", "--device", "cpu"], capture_output=True, text=True, timeout=600,
