@@ -19,7 +19,7 @@ from josh_blender.engine.fit.settings import FitSettings
 from josh_blender.engine.fit.track import Fitter
 from josh_blender.engine.results import PersonFit
 from josh_blender.engine.solver import so3
-from josh_blender.engine.solver.arrowhead import BAND, Chain
+from josh_blender.engine.solver.arrowhead import BAND, Chain, Cut
 from josh_blender.engine.solver.body_points import pose
 from josh_blender.engine.solver.self_collision import body_volume, overlap_of
 from josh_blender.scene4d.body import BodyModel, load_default_body
@@ -279,7 +279,7 @@ def test_the_smoothness_has_the_slope_of_its_cost_where_little_turns() -> None:
     frames, rng = len(state.trans), np.random.default_rng(4)
     border = torch.zeros(len(state.betas) + 1, dtype=torch.float64)
     state = moved(state, torch.as_tensor(rng.normal(0.0, 3e-3, (frames, 75))), border)
-    chain = Chain.zeros(frames, 75, len(border), state.trans)
+    chain = Chain.zeros(frames, 75, Cut.whole(len(border)), state.trans)
     problem._add_smoothness(state, chain)
     for _ in range(4):
         way = torch.as_tensor(rng.normal(0.0, 1.0, (frames, 75)))

@@ -11,18 +11,20 @@ import torch
 from synthetic_walk import Errors, Walk, make_walk
 
 from josh_blender.engine.solver import build, levenberg, scale, so3
-from josh_blender.engine.solver.arrowhead import Arrowhead, Chain, solve
+from josh_blender.engine.solver.arrowhead import Arrowhead, Chain, NotPositiveDefinite, solve
 from josh_blender.engine.solver.body_points import BODY_SIZE, pose
 from josh_blender.engine.solver.problem import Problem
 from josh_blender.engine.solver.residuals import moment
 from josh_blender.engine.solver.settings import SolverSettings
+from josh_blender.engine.solver.sightings import chosen_points
 from josh_blender.engine.solver.state import State, retract
 from josh_blender.engine.solver.surfaces import DepthCloud
+from josh_blender.engine.solver.timeline import cut_of
 from josh_blender.engine.stages import joint
 from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.conventions import JOINT_NAMES
 
-SETTINGS = SolverSettings(points=60)
+SETTINGS = SolverSettings(points_per_keyframe=80)
 
 
 def problem_of(walk: Walk) -> tuple[Problem, State]:
@@ -34,7 +36,13 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
     # Maps from elsewhere: their depths take part.
     scene = replace(walk.scene, focal_sigma=0.05)
     first = np.asarray(scene.world_from_camera[0], np.float64)
-    cloud = DepthCloud.seen(0, first, (np.asarray(scene.points) - first[:3, 3]) @ first[:3, :3])
+    there = (np.asarray(scene.points) - first[:3, 3]) @ first[:3, :3]
+    there = there[there[:, 2] > 0.1]
+    lens = np.array([200.0, 200.0, 160.0, 90.0])
+    column, row = np.clip(there[:, :2] / there[:, 2:] * 200.0 + lens[2:], 0, [319, 179]).astype(int).T
+    depth = np.zeros((180, 320), np.float32)
+    depth[row, column] = there[:, 2]
+    cloud = DepthCloud.of_map(0, first, depth, lens)
     log_scale = float(np.log(walk.scale))
     problem = build.make_problem(
         scene, figures, people, [cloud], log_scale, SETTINGS, scale_free=True, cameras_free=True
@@ -159,50 +167,123 @@ def test_gradient_of_the_whole_cost(small: tuple[Problem, State]) -> None:
     assert analytic == pytest.approx(slope, rel=0.05)
 
 
-def test_elimination_is_the_dense_solve() -> None:
-    torch.manual_seed(4)
-    size, columns, lengths = 3, 5, (1, 4, 7)
-    total = sum(lengths) * size + columns
-    dense = torch.zeros(total, total, dtype=torch.float64)
-    chains, start = [], 0
-    for frames in lengths:
-        chain = Chain.zeros(frames, size, columns, dense)
-        # Squares of rows that touch three neighbouring frames and the border: positive definite and banded.
-        for first in range(frames):
-            span = min(3, frames - first)
-            row = torch.randn(2 * size, span * size + columns, dtype=torch.float64)
-            where = torch.cat(
-                [start + first * size + torch.arange(span * size), total - columns + torch.arange(columns)]
-            )
-            dense[where[:, None], where[None]] += row.T @ row
-        start += frames * size
-        chains.append(chain)
-    dense += torch.eye(total, dtype=torch.float64)
-    gradient = torch.randn(total, dtype=torch.float64)
-    start = 0
-    for chain, frames in zip(chains, lengths, strict=True):
-        for t in range(frames):
-            rows = slice(start + t * size, start + (t + 1) * size)
-            chain.gradient[t] = gradient[rows]
-            chain.border[t] = dense[rows, total - columns :].T
-            for offset in range(min(3, frames - t)):
-                chain.band[t, offset] = dense[rows, start + (t + offset) * size : start + (t + offset + 1) * size]
-        start += frames * size
-    system = Arrowhead(chains, dense[-columns:, -columns:].clone(), gradient[-columns:].clone())
-    damping = 0.3
-    damped = dense + damping * torch.diag(dense.diagonal()) + 1e-9 * torch.eye(total, dtype=torch.float64)
-    expected = -torch.linalg.solve(damped, gradient)
-    step = solve(system, torch.ones(columns, dtype=torch.bool), damping)
-    found = torch.cat([*(chain.reshape(-1) for chain in step.chains), step.border])
-    assert torch.allclose(found, expected, atol=1e-8)
+SIZE, FRAMES, PIECES, CAMERAS, SHARED = 3, 60, 5, 10, 2
 
-    free = torch.tensor([True, False, True, False, True])
-    kept = torch.cat([torch.ones(total - columns, dtype=torch.bool), free])
-    expected = torch.zeros(total, dtype=torch.float64)
-    expected[kept] = -torch.linalg.solve(damped[kept][:, kept], gradient[kept])
-    step = solve(system, free, damping)
-    found = torch.cat([*(chain.reshape(-1) for chain in step.chains), step.border])
-    assert torch.allclose(found, expected, atol=1e-8)
+
+def elimination_problem(people: list[list[int]], loop: bool) -> tuple[Arrowhead, torch.Tensor, torch.Tensor]:
+    """A system of chains whose frames touch the cameras near them, and the same as a dense matrix and gradient.
+
+    ``loop``: the last camera sees what the first one saw.
+    """
+    torch.manual_seed(4)
+    columns = CAMERAS + SHARED
+    piece = torch.arange(FRAMES) * PIECES // FRAMES
+    camera_frame = torch.arange(CAMERAS) * FRAMES // CAMERAS
+    total = sum(len(index) for index in people) * SIZE + columns
+    border = total - columns
+    dense = torch.eye(total, dtype=torch.float64)
+    gradient = torch.randn(total, dtype=torch.float64)
+    starts = [sum(len(index) for index in people[:number]) * SIZE for number in range(len(people))]
+    touched: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in people]
+
+    def add(where: torch.Tensor) -> None:
+        row = torch.randn(4, len(where), dtype=torch.float64)
+        dense[where[:, None], where[None]] += row.T @ row
+
+    for number, index in enumerate(people):
+        for first in range(len(index)):
+            rows = list(range(first, min(first + 3, len(index))))
+            nearest = int((camera_frame - index[first]).abs().argmin())
+            cameras = sorted({nearest, min(nearest + 1, CAMERAS - 1)})
+            seen = torch.tensor([*cameras, *range(CAMERAS, columns)])
+            bodies = torch.cat([starts[number] + t * SIZE + torch.arange(SIZE) for t in rows])
+            add(torch.cat([bodies, border + seen]))
+            touched[number].append((torch.tensor(rows), seen.expand(len(rows), -1)))
+    for camera in range(CAMERAS - 1):
+        add(border + torch.tensor([camera, camera + 1]))
+    if loop:
+        add(border + torch.tensor([0, CAMERAS - 1]))
+
+    home = torch.cat([piece[camera_frame], torch.full((SHARED,), PIECES)])
+    system = Arrowhead([], dense[border:, border:].clone(), gradient[border:].clone(), home)
+    for number, index in enumerate(people):
+        cut = cut_of(torch.tensor(index), piece, touched[number], columns)
+        chain = Chain.zeros(len(index), SIZE, cut, dense)
+        place = starts[number] + torch.arange(len(index) * SIZE).reshape(-1, SIZE)
+        chain.gradient[:] = gradient[place]
+        for t in range(len(index)):
+            coupled = torch.nonzero((dense[place[t]][:, border:] != 0.0).any(0))[:, 0]
+            slot = chain.slots(torch.tensor([t]), coupled[None])[0]
+            assert (slot >= 0).all()
+            chain.border[t, slot] = dense[place[t][:, None], border + coupled].T
+            for offset in range(min(3, len(index) - t)):
+                chain.band[t, offset] = dense[place[t][:, None], place[t + offset]]
+        system.chains.append(chain)
+    return system, dense, gradient
+
+
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize(
+    "people",
+    [
+        [],
+        [list(range(FRAMES))],
+        [[0], list(range(7, 20)), [3, 4, 11, 12, 13, 40, 41, 58], list(range(1, FRAMES))],
+    ],
+)
+def test_elimination_is_the_dense_solve(people: list[list[int]], loop: bool) -> None:
+    system, dense, gradient = elimination_problem(people, loop)
+    if people:
+        assert max(len(chain.cut.start) for chain in system.chains) == PIECES
+    columns, total, damping = CAMERAS + SHARED, len(gradient), 0.3
+    damped = dense + damping * torch.diag(dense.diagonal()) + 1e-9 * torch.eye(total, dtype=torch.float64)
+    every = torch.ones(columns, dtype=torch.bool)
+    some = every.clone()
+    some[[0, 4, CAMERAS]] = False
+    for free in (every, some, ~every):
+        kept = torch.cat([torch.ones(total - columns, dtype=torch.bool), free])
+        expected = torch.zeros(total, dtype=torch.float64)
+        expected[kept] = -torch.linalg.solve(damped[kept][:, kept], gradient[kept])
+        step = solve(system, free, damping)
+        found = torch.cat([*(chain.reshape(-1) for chain in step.chains), step.border])
+        assert torch.allclose(found, expected, atol=1e-8)
+        if bool(free[columns - SHARED :].any()):
+            assert (step.last >= CAMERAS).all()
+            covariance = torch.linalg.inv(damped[kept][:, kept])
+            of_last = covariance[-len(step.last) :, -len(step.last) :]
+            assert torch.allclose(torch.linalg.inv(step.schur), of_last[step.last.argsort()][:, step.last.argsort()])
+
+
+def test_a_matrix_that_is_not_positive_definite_is_refused() -> None:
+    system, _, _ = elimination_problem([list(range(FRAMES))], False)
+    system.chains[0].band[30, 0] = -system.chains[0].band[30, 0]
+    with pytest.raises(NotPositiveDefinite):
+        solve(system, torch.ones(CAMERAS + SHARED, dtype=torch.bool), 0.1)
+
+
+def test_points_settle_without_any_camera_moving(small: tuple[Problem, State]) -> None:
+    problem, _ = small
+    block = levenberg.Terms(SETTINGS, problem.image_long_side).correspondences
+    torch.manual_seed(5)
+    away = 0.02 * torch.randn_like(problem.initial.points)
+    state = replace(problem.initial, points=problem.initial.points + away)
+    after = block.settled(problem.observations, state)
+    assert torch.equal(after.cameras.centre, state.cameras.centre)
+    before_each, after_each = (block._costs(problem.observations, each) for each in (state, after))
+    per_point = torch.zeros(len(state.points), dtype=torch.float64)
+    gain = per_point.index_add(0, problem.observations.point, before_each - after_each)
+    assert (gain >= 0.0).all()
+    assert float(after_each.sum()) < 0.1 * float(before_each.sum())
+
+
+def test_every_key_frame_keeps_sightings() -> None:
+    """A long video has points that are seen long ago and for long; each key frame still gets its own."""
+    scene = make_walk(seconds=2.0, people=1).scene
+    few = chosen_points(scene, 5)
+    kept = np.isin(scene.observation_point, few)
+    assert (np.bincount(np.asarray(scene.observation_keyframe)[kept], minlength=len(scene.keyframe)) >= 5).all()
+    assert len(few) < len(chosen_points(scene, 50))
+    assert len(chosen_points(scene, 0)) == 0
 
 
 def test_every_accepted_step_lowers_the_cost(small: tuple[Problem, State]) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..solver import so3
-from ..solver.arrowhead import BAND, Arrowhead, Chain, solve
+from ..solver.arrowhead import BAND, Arrowhead, Chain, Cut, solve
 from ..solver.body_points import BODY_SIZE, BodyPoints, pose, pose_jacobian, shape_jacobian
 from ..solver.robust import GemanMcClure
 from ..solver.rows import Rows, add_rows
@@ -112,8 +112,9 @@ class Problem:
         """Normal equations at the state, and its robust cost."""
         frames, size = len(state.trans), len(state.betas) + 1
         like = state.trans
-        chain = Chain.zeros(frames, BODY_SIZE, size, like)
-        system = Arrowhead([chain], like.new_zeros(size, size), like.new_zeros(size))
+        chain = Chain.zeros(frames, BODY_SIZE, Cut.whole(size), like)
+        system = Arrowhead.zeros(torch.ones(size, dtype=torch.int64), like)
+        system.chains.append(chain)
         cost = like.new_zeros(())
         for rows, value in self._data_rows(state):
             add_rows(system, chain, rows)

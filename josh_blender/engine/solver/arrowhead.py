@@ -1,14 +1,17 @@
-"""The normal equations of the joint problem, and their elimination.
+"""The normal equations of the joint problem, and their elimination in the order of time.
 
 Unknowns are the bodies of each person (a chain of T frames whose blocks couple to the next two frames) and the border
-(scale, focal, cameras, depth scales, shapes), which couples to everything:
+(scale, focal, cameras, depth scales, shapes):
 
     [ B_1       E_1 ]        B_i: block band of half-width 2, blocks of 75
     [      B_2  E_2 ]        E_i: T x 75 rows by the border's columns
     [ E_1' E_2'  A  ]        A:   border by border
 
-Chains are eliminated first by a block Cholesky factorisation along time, which costs time and memory linear in the
-number of frames; what remains is a dense system of the border's size.
+A body couples to the few cameras near it in time. So chains are cut into pieces of equal length in time. The frames
+inside a piece are eliminated by a block Cholesky factorisation onto the columns that they touch and onto the first pair
+of frames of their piece and of the next one (its *heads*). Heads and border are then eliminated piece by piece, each
+as soon as nothing later touches it (`front.py`). Nothing is approximated, and with cameras that see each other over a
+bounded time the cost of a step is linear in the length of the video.
 """
 
 from __future__ import annotations
@@ -18,73 +21,126 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .front import Contribution, NotPositiveDefinite, cholesky, eliminate
 
-class NotPositiveDefinite(ArithmeticError):
-    """The damped normal equations have no Cholesky factor: the damping is too small."""
-
+__all__ = ["BAND", "Arrowhead", "Chain", "Cut", "NotPositiveDefinite", "Step", "solve"]
 
 #: A frame couples to itself and to the next two.
 BAND = 3
 
 
+def row_of(start: list[int], frame: Tensor) -> Tensor:
+    """Which (N,) of the pieces that begin at frames ``start`` holds frames (N,)."""
+    return torch.bucketize(frame.contiguous(), torch.tensor(start, device=frame.device), right=True) - 1
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a chain of T frames is cut into G pieces.
+
+    start (G,): first frame of each, even numbers from 0 on. piece (G,): their numbers in time, rising. slot (G,Z): the
+    place of a border column among those that the piece touches, -1 where it does not.
+    """
+
+    start: list[int]
+    piece: list[int]
+    slot: Tensor
+
+    @classmethod
+    def whole(cls, columns: int) -> Cut:
+        """One piece that touches every column."""
+        return cls([0], [0], torch.arange(columns)[None])
+
+    @property
+    def width(self) -> int:
+        """The most columns that a piece touches."""
+        return int(self.slot.max()) + 1 if self.slot.numel() else 0
+
+
 @dataclass
 class Chain:
-    """One person: band (T,3,D,D) with band[t,o] the block of frames t and t+o; border (T,Z,D); gradient (T,D)."""
+    """One person: band (T,3,D,D) with band[t,o] the block of frames t and t+o; border (T,W,D), row w that of the column
+    in slot w of the frame's piece; gradient (T,D)."""
 
     band: Tensor
     border: Tensor
     gradient: Tensor
+    cut: Cut
 
     @classmethod
-    def zeros(cls, frames: int, size: int, columns: int, like: Tensor) -> Chain:
+    def zeros(cls, frames: int, size: int, cut: Cut, like: Tensor) -> Chain:
         """An empty chain of the dtype and device of ``like``."""
         return cls(
             like.new_zeros(frames, BAND, size, size),
-            like.new_zeros(frames, columns, size),
+            like.new_zeros(frames, cut.width, size),
             like.new_zeros(frames, size),
+            cut,
         )
+
+    def slots(self, frame: Tensor, columns: Tensor) -> Tensor:
+        """Rows (N,C) of ``border`` for border columns (N,C) on frames (N,)."""
+        return self.cut.slot[row_of(self.cut.start, frame)[:, None], columns]
 
 
 @dataclass
 class Arrowhead:
-    """Chains with a common border: matrix (Z,Z), gradient (Z,)."""
+    """Chains with a common border: matrix (Z,Z), gradient (Z,). piece (Z,): the number of the piece of time in which a
+    column lies; those of columns that belong to all of time are higher than all others."""
 
     chains: list[Chain]
     matrix: Tensor
     gradient: Tensor
+    piece: Tensor
+
+    @classmethod
+    def zeros(cls, piece: Tensor, like: Tensor) -> Arrowhead:
+        """A border without chains, of the dtype and device of ``like``."""
+        size = len(piece)
+        return cls([], like.new_zeros(size, size), like.new_zeros(size), piece)
 
 
 @dataclass
 class Step:
-    """The minimiser of the damped quadratic model: chains (T_i,D), border (Z,), the Schur complement on the border."""
+    """The minimiser of the damped quadratic model: chains (T_i,D), border (Z,). ``last`` (L,) are the columns of all of
+    time that may move, ``schur`` (L,L) what is left of the matrix on them."""
 
     chains: list[Tensor]
     border: Tensor
+    last: Tensor
     schur: Tensor
 
 
+# --- the inside of a piece -------------------------------------------------------------------------------------------
+
+
 @dataclass
-class _Factor:
+class _Inside:
+    """The factor of the inside of a piece. lower, upper: per pair of frames; coupled: the same for what it is
+    eliminated onto, the head before (150 columns, or none), the border columns (C,), and the gradient."""
+
     lower: list[Tensor]
     upper: list[Tensor]
     coupled: list[Tensor]
     columns: Tensor
-    frames: int
+    head: int | None
+    next_head: int | None
 
 
-def _cholesky(matrix: Tensor) -> Tensor:
-    lower, failed = torch.linalg.cholesky_ex(matrix)
-    if int(failed) or not bool(torch.isfinite(lower.diagonal()).all()):
-        raise NotPositiveDefinite
-    return lower
+@dataclass
+class _Pairs:
+    """A chain as a block-tridiagonal matrix of S pairs of frames: diagonal, upper (S,2D,2D), border (S,2D,W), gradient
+    (S,2D)."""
+
+    diagonal: Tensor
+    upper: Tensor
+    border: Tensor
+    gradient: Tensor
 
 
-def _pairs(chain: Chain, columns: Tensor, damping: float, floor: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The band as a block-tridiagonal matrix of frame pairs: diagonal (S,2D,2D), upper (S,2D,2D), border, gradient."""
+def _pairs(chain: Chain, damping: float, floor: float) -> _Pairs:
     frames, _, size, _ = chain.band.shape
     count = (frames + 1) // 2
-    band = chain.band
-    border, gradient = chain.border[:, columns].transpose(1, 2), chain.gradient
+    band, border, gradient = chain.band, chain.border.transpose(1, 2), chain.gradient
     if frames % 2:
         pad = band.new_zeros(1, BAND, size, size)
         pad[0, 0] = torch.eye(size, dtype=band.dtype, device=band.device)
@@ -103,41 +159,90 @@ def _pairs(chain: Chain, columns: Tensor, damping: float, floor: float) -> tuple
     upper[:, :size, :size] = even[:, 2]
     upper[:, size:, :size] = odd[:, 1]
     upper[:, size:, size:] = odd[:, 2]
-    return diagonal, upper, border.reshape(count, 2 * size, -1), gradient.reshape(count, 2 * size)
+    return _Pairs(diagonal, upper, border.reshape(count, 2 * size, -1), gradient.reshape(count, 2 * size))
 
 
-def _eliminate(chain: Chain, columns: Tensor, damping: float, floor: float) -> tuple[_Factor, Tensor]:
-    """Factors the chain; returns also Y'Y of Y = L^-1 [E g] over the used columns and the gradient."""
-    diagonal, upper, border, gradient = _pairs(chain, columns, damping, floor)
-    right = torch.cat([border, gradient[..., None]], -1)
-    factor = _Factor([], [], [], columns, chain.band.shape[0])
-    for step in range(len(diagonal)):
-        block, value = diagonal[step], right[step]
-        if step:
-            link = factor.upper[-1]
+def _eliminate_inside(pairs: _Pairs, first: int, last: int, inside: _Inside, slots: Tensor) -> None:
+    """Factors the pairs first..last-1 of a piece."""
+    headed = inside.head is not None
+    for step in range(first, last):
+        block = pairs.diagonal[step]
+        parts = [pairs.border[step][:, slots], pairs.gradient[step][:, None]]
+        if headed:
+            before = pairs.upper[first - 1].T if step == first else torch.zeros_like(block)
+            parts = [before, *parts]
+        value = torch.cat(parts, -1)
+        if step > first:
+            link = inside.upper[-1]
             block = block - link.T @ link
-            value = value - link.T @ factor.coupled[-1]
-        lower = _cholesky(block)
-        solved = torch.linalg.solve_triangular(lower, torch.cat([upper[step], value], -1), upper=False)
+            value = value - link.T @ inside.coupled[-1]
+        lower = cholesky(block)
+        solved = torch.linalg.solve_triangular(lower, torch.cat([pairs.upper[step], value], -1), upper=False)
         size = block.shape[0]
-        factor.lower.append(lower)
-        factor.upper.append(solved[:, :size])
-        factor.coupled.append(solved[:, size:])
-    coupled = torch.cat(factor.coupled)
-    return factor, coupled.T @ coupled
+        inside.lower.append(lower)
+        inside.upper.append(solved[:, :size])
+        inside.coupled.append(solved[:, size:])
 
 
-def _substitute(factor: _Factor, border: Tensor, size: int) -> Tensor:
-    tail = torch.cat([border[factor.columns], border.new_ones(1)])
-    following: Tensor | None = None
+def _piece(
+    pairs: _Pairs, first: int, last: int, inside: _Inside, slots: Tensor, heads: int
+) -> tuple[Contribution, _Inside]:
+    """What pairs first..last-1 of a chain leave on their heads and columns. Heads are unknowns ``heads`` + 2D h + i."""
+    size = pairs.diagonal.shape[-1]
+    own = torch.arange(size)
+    begin = first + 1 if inside.head is not None else first
+    _eliminate_inside(pairs, begin, last, inside, slots)
+    groups = [] if inside.head is None else [heads + size * inside.head + own]
+    groups.append(inside.columns)
+    if inside.next_head is not None:
+        groups.append(heads + size * inside.next_head + own)
+    unknowns = torch.cat(groups)
+    matrix = pairs.diagonal.new_zeros(len(unknowns), len(unknowns))
+    gradient = pairs.diagonal.new_zeros(len(unknowns))
+    before = 0 if inside.head is None else size
+    middle = before + len(inside.columns)
+    if inside.coupled:
+        coupled = torch.cat(inside.coupled)
+        reduced = coupled.T @ coupled
+        matrix[:middle, :middle] -= reduced[:-1, :-1]
+        gradient[:middle] -= reduced[:-1, -1]
+    if inside.next_head is not None and inside.coupled:
+        link, end = inside.upper[-1], inside.coupled[-1]
+        cross = link.T @ end
+        matrix[middle:, middle:] -= link.T @ link
+        matrix[middle:, :middle] -= cross[:, :-1]
+        matrix[:middle, middle:] -= cross[:, :-1].T
+        gradient[middle:] -= cross[:, -1]
+    if inside.head is not None:
+        matrix[:size, :size] += pairs.diagonal[first]
+        border = pairs.border[first][:, slots]
+        matrix[:size, before:middle] += border
+        matrix[before:middle, :size] += border.T
+        gradient[:size] += pairs.gradient[first]
+        if inside.next_head is not None and not inside.coupled:
+            matrix[:size, middle:] += pairs.upper[first]
+            matrix[middle:, :size] += pairs.upper[first].T
+    return Contribution(unknowns, matrix, gradient), inside
+
+
+def _substitute(inside: _Inside, values: Tensor, heads: int) -> list[Tensor]:
+    """The pairs inside a piece (2D,) from last to first, from the values of what they were eliminated onto."""
+    size = inside.lower[0].shape[0]
+    own = torch.arange(size)
+    tail = [] if inside.head is None else [values[heads + size * inside.head + own]]
+    right = torch.cat([*tail, values[inside.columns], values.new_ones(1)])
+    following = None if inside.next_head is None else values[heads + size * inside.next_head + own]
     parts = []
-    for step in reversed(range(len(factor.lower))):
-        value = -(factor.coupled[step] @ tail)
+    for step in reversed(range(len(inside.lower))):
+        value = -(inside.coupled[step] @ right)
         if following is not None:
-            value = value - factor.upper[step] @ following
-        following = torch.linalg.solve_triangular(factor.lower[step].T, value[:, None], upper=True)[:, 0]
+            value = value - inside.upper[step] @ following
+        following = torch.linalg.solve_triangular(inside.lower[step].T, value[:, None], upper=True)[:, 0]
         parts.append(following)
-    return torch.stack(parts[::-1]).reshape(-1, size)[: factor.frames]
+    return parts
+
+
+# --- all of it -------------------------------------------------------------------------------------------------------
 
 
 def solve(system: Arrowhead, free: Tensor, damping: float, floor: float = 1e-9) -> Step:
@@ -146,26 +251,48 @@ def solve(system: Arrowhead, free: Tensor, damping: float, floor: float = 1e-9) 
     Raises:
         NotPositiveDefinite: the damped matrix is not positive definite (raise the damping).
     """
-    schur = system.matrix.clone()
-    main = schur.diagonal()
+    width = len(system.gradient)
+    matrix = system.matrix.clone()
+    main = matrix.diagonal()
     main += damping * main + floor
-    gradient = system.gradient.clone()
-    factors = []
+    contributions: dict[int, list[Contribution]] = {}
+    insides: list[list[_Inside]] = []
+    head_piece: list[int] = []
+    home = system.piece.clone()
     for chain in system.chains:
-        touched = torch.any(torch.any(chain.border != 0.0, -1), 0) & free
-        columns = torch.nonzero(touched)[:, 0]
-        factor, reduced = _eliminate(chain, columns, damping, floor)
-        factors.append(factor)
-        schur[columns[:, None], columns[None]] -= reduced[:-1, :-1]
-        gradient[columns] -= reduced[:-1, -1]
-    kept = torch.nonzero(free)[:, 0]
-    schur = schur[kept[:, None], kept[None]]
-    border = torch.zeros_like(gradient)
-    if len(kept):
-        lower = _cholesky(schur)
-        border[kept] = -torch.cholesky_solve(gradient[kept, None], lower)[:, 0]
+        pairs = _pairs(chain, damping, floor)
+        cut = chain.cut
+        ends = [start // 2 for start in cut.start[1:]] + [len(pairs.diagonal)]
+        insides.append([])
+        for number, (start, end, piece) in enumerate(zip(cut.start, ends, cut.piece, strict=True)):
+            columns = torch.nonzero((cut.slot[number] >= 0) & free)[:, 0]
+            first_head = len(head_piece) - 1 if number else None
+            next_head = len(head_piece) if end < len(pairs.diagonal) else None
+            if next_head is not None:
+                head_piece.append(cut.piece[number + 1])
+            inside = _Inside([], [], [], columns, first_head, next_head)
+            slots = cut.slot[number][columns]
+            contribution, inside = _piece(pairs, start // 2, end, inside, slots, width)
+            contributions.setdefault(piece, []).append(contribution)
+            insides[-1].append(inside)
+            home[columns] = torch.maximum(home[columns], home.new_tensor(piece))
+    size = 2 * system.chains[0].gradient.shape[-1] if system.chains else 0
+    every = torch.cat([home, home.new_tensor(head_piece).repeat_interleave(size)])
+    moves = torch.cat([free, free.new_ones(len(every) - width)])
+    reduced = eliminate(matrix, system.gradient, every, moves, contributions)
     chains = [
-        _substitute(factor, border, chain.gradient.shape[-1])
-        for factor, chain in zip(factors, system.chains, strict=True)
+        _chain_step(chain, parts, reduced.values, width) for chain, parts in zip(system.chains, insides, strict=True)
     ]
-    return Step(chains, border, schur)
+    return Step(chains, reduced.values[:width], reduced.last, reduced.schur)
+
+
+def _chain_step(chain: Chain, insides: list[_Inside], values: Tensor, heads: int) -> Tensor:
+    frames, size = chain.gradient.shape
+    parts: list[Tensor] = []
+    for inside in insides:
+        if inside.head is not None:
+            begin = heads + 2 * size * inside.head
+            parts.append(values[begin : begin + 2 * size])
+        if inside.lower:
+            parts += _substitute(inside, values, heads)[::-1]
+    return torch.stack(parts).reshape(-1, size)[:frames]

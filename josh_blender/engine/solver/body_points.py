@@ -59,15 +59,19 @@ def body_points(
     weights = np.asarray(model.weights, np.float64)
     joints = regressor @ template
     joint_dirs = np.tensordot(regressor, dirs, 1)
-    used = np.flatnonzero(np.any(vertex_mix != 0.0, axis=0))
-    mix = vertex_mix[:, used]
-    mix_by_bone = mix[:, :, None] * weights[used][None]
-    rest = np.tensordot(mix_by_bone, template[used], (1, 0)) + joint_mix[..., None] * joints
-    rest_dirs = np.tensordot(mix_by_bone, dirs[used], (1, 0)) + joint_mix[..., None, None] * joint_dirs
+    share = np.array(joint_mix, np.float64)
+    rest = joint_mix[..., None] * joints
+    rest_dirs = joint_mix[..., None, None] * joint_dirs
+    for row, mix in enumerate(vertex_mix):
+        used = np.flatnonzero(mix)
+        by_bone = (mix[used, None] * weights[used]).T
+        share[row] += by_bone.sum(1)
+        rest[row] += by_bone @ template[used]
+        rest_dirs[row] += np.tensordot(by_bone, dirs[used], 1)
     descends = np.eye(JOINT_COUNT)
     for child in reversed(range(1, JOINT_COUNT)):
         descends[JOINT_PARENTS[child]] += descends[child]
-    arrays = (mix_by_bone.sum(1) + joint_mix, rest, rest_dirs, joints, joint_dirs, descends)
+    arrays = (share, rest, rest_dirs, joints, joint_dirs, descends)
     return BodyPoints(*(torch.as_tensor(array, dtype=torch.float64) for array in arrays))
 
 

@@ -1,15 +1,15 @@
 """Residuals that touch only the border: shapes, heights, depth scales, and what holds the cameras.
 
-Each is a pair (residual (G,), Jacobian (G,Z)); they are few, so the Jacobian is dense.
+Each touches few columns, so their number may grow with the video without a matrix of both.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from . import so3
 from .problem import Problem
+from .rows import Rows
 from .settings import SolverSettings
 from .state import State
 
@@ -20,36 +20,30 @@ _ENOUGH_SIGHTINGS = 20
 _LOOSE_DEPTH = 0.1
 
 
-def shape_terms(problem: Problem, settings: SolverSettings, state: State) -> tuple[Tensor, Tensor]:
+def shape_terms(problem: Problem, settings: SolverSettings, state: State) -> list[Rows]:
     """Betas stay near their estimate, and the body keeps its height."""
-    residuals, rows = [], []
+    result = []
     for number, (person, body) in enumerate(zip(problem.people, state.bodies, strict=True)):
-        start, count = problem.layout.betas_start(number), len(body.betas)
-        jacobian = body.betas.new_zeros(count + 1, problem.layout.size)
-        jacobian[:count, start : start + count] = torch.eye(count, dtype=jacobian.dtype) / settings.betas
-        jacobian[count, start : start + count] = person.height_dirs / person.height_sigma
+        columns = problem.layout.betas_start(number) + torch.arange(len(body.betas))
+        near = (body.betas - person.initial.betas) / settings.betas
+        result.append(Rows.of_border(near, columns[:, None], torch.full_like(near, 1.0 / settings.betas)[:, None]))
         height = person.height_rest + person.height_dirs @ body.betas
-        residuals.append((body.betas - person.initial.betas) / settings.betas)
-        residuals.append(((height - person.height) / person.height_sigma)[None])
-        rows.append(jacobian)
-    if not residuals:
-        return state.points.new_zeros(0), state.points.new_zeros(0, problem.layout.size)
-    return torch.cat(residuals), torch.cat(rows)
+        off = (height - person.height) / person.height_sigma
+        result.append(Rows.of_border(off[None], columns[None], (person.height_dirs / person.height_sigma)[None]))
+    return result
 
 
-def depth_terms(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
+def depth_terms(problem: Problem, state: State) -> list[Rows]:
     """The factor of each depth map stays where it was found; loosely where sightings with depths find it (L_3D)."""
     count, start = problem.layout.depths, problem.layout.depth_start
-    jacobian = state.points.new_zeros(count, problem.layout.size)
-    place = torch.arange(count)
     numbers = problem.observations.map
     seen = torch.bincount(numbers[numbers >= 0], minlength=count) >= _ENOUGH_SIGHTINGS
     sigma = torch.where(seen, problem.depth_sigma.clamp(min=_LOOSE_DEPTH), problem.depth_sigma)
-    jacobian[place, start + place] = 1.0 / sigma
-    return (state.depth - problem.depth_prior) / sigma, jacobian
+    columns = start + torch.arange(count)
+    return [Rows.of_border((state.depth - problem.depth_prior) / sigma, columns[:, None], 1.0 / sigma[:, None])]
 
 
-def camera_terms(problem: Problem, settings: SolverSettings, state: State) -> tuple[Tensor, Tensor]:
+def camera_terms(problem: Problem, settings: SolverSettings, state: State) -> list[Rows]:
     """Key frames and lens stay near structure from motion's answer; the extent fixes the scene's unit (gauge)."""
     keys, layout = problem.keyframe, problem.layout
     initial, now = problem.initial.cameras, state.cameras
@@ -65,21 +59,20 @@ def camera_terms(problem: Problem, settings: SolverSettings, state: State) -> tu
         ]
     )
     residual = (torch.cat([turn, shift], -1) * scale).flatten()
-    jacobian = residual.new_zeros(len(residual) + 1, layout.size)
-    place = torch.arange(len(residual))
-    jacobian[place, layout.CAMERA + place] = scale.repeat(len(keys))
+    columns = layout.CAMERA + torch.arange(len(residual))
+    held = Rows.of_border(residual, columns[:, None], scale.repeat(len(keys))[:, None])
     far = int(extent.argmax())
     reach = now.centre[keys[far]] - now.centre[keys[0]]
     length = reach.norm().clamp(min=1e-9)
     gauge = torch.log(length / spread) / _GAUGE
-    first = layout.CAMERA + 6 * far + 3
-    jacobian[-1, first : first + 3] = (reach / length**2) @ now.rotation[keys[far]] / _GAUGE
-    lens = jacobian.new_zeros(1, layout.size)
-    lens[0, layout.FOCAL] = 1.0 / settings.focal
-    return torch.cat([residual, gauge[None], now.log_focal[None] / settings.focal]), torch.cat([jacobian, lens])
+    slope = (reach / length**2) @ now.rotation[keys[far]] / _GAUGE
+    unit = Rows.of_border(gauge[None], layout.CAMERA + 6 * far + 3 + torch.arange(3)[None], slope[None])
+    focal = torch.full((1, 1), layout.FOCAL)
+    lens = Rows.of_border(now.log_focal[None] / settings.focal, focal, turn.new_full((1, 1), 1.0 / settings.focal))
+    return [held, unit, lens]
 
 
-def border_terms(problem: Problem, settings: SolverSettings, state: State) -> dict[str, tuple[Tensor, Tensor]]:
+def border_terms(problem: Problem, settings: SolverSettings, state: State) -> dict[str, list[Rows]]:
     """All of them by name."""
     terms = {"prior_shape": shape_terms(problem, settings, state)}
     if problem.layout.depths:

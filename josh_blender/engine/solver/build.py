@@ -7,22 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from numpy.typing import NDArray
 
 from ...scene4d.body import BodyModel
-from ...scene4d.camera import undistort_normalized
 from ...scene4d.conventions import CONTACT_REGIONS, JOINT_COUNT
 from ...scene4d.rotations import matrix_from_axis_angle
 from ..fit.landmarks import landmark_map
 from ..results import PersonFit, SceneResult, Track
 from .body_points import BodyPoints, body_points, pose
 from .depth_alignment import depth_factors
-from .problem import Observations, PersonProblem, Problem, StaticPairs, Surfaces
+from .problem import PersonProblem, Problem, StaticPairs, Surfaces
 from .region_points import FOOT_REGIONS, region_mix
 from .scale import ray_votes
 from .self_collision import body_volume
 from .settings import SolverSettings
+from .sightings import observations, tensor, undistort_pixels
 from .state import Body, Cameras, Layout, State, interpolation
 from .surfaces import DepthCloud, Support, find_support, find_support_along_rays
 
@@ -32,18 +31,6 @@ Array = NDArray[Any]
 CONTACT_LEAST = 0.5
 #: Sightings of scene points that a free camera needs.
 _LEAST_OBSERVATIONS = 200
-
-
-def tensor(array: ArrayLike) -> Tensor:
-    """float64, for everything the solver computes with."""
-    return torch.as_tensor(np.array(array, dtype=np.float64))
-
-
-def undistort_pixels(pixels: Array, intrinsics: Array, distortion: Array) -> Array:
-    """Pixels (...,2) of the undistorted image with the same intrinsics (...,4)."""
-    k = np.asarray(intrinsics, np.float64)
-    xy = (np.asarray(pixels, np.float64) - k[..., 2:]) / k[..., :2]
-    return np.asarray(undistort_normalized(xy, distortion) * k[..., :2] + k[..., 2:])
 
 
 @dataclass(frozen=True)
@@ -132,6 +119,11 @@ class Touches:
     region: Array
     sole: Array
     weight: Array
+
+    def thinned(self, most: int) -> Touches:
+        """At most ``most`` of them, spread evenly."""
+        kept = np.unique(np.linspace(0, len(self.frame) - 1, min(most, len(self.frame))).round().astype(int))
+        return Touches(self.frame[kept], self.region[kept], self.sole[kept], self.weight[kept])
 
 
 def foot_touches(figure: Figure, body: Body) -> Touches:
@@ -291,58 +283,6 @@ def with_surfaces(
     return replace(person, surfaces=surfaces)
 
 
-def observations(
-    scene: SceneResult, most_points: int, clouds: list[DepthCloud] | None = None
-) -> tuple[Observations, Array]:
-    """The sightings of the points with the longest tracks, and which points those are (P,) rows of ``scene.points``."""
-    point = np.asarray(scene.observation_point, np.int64)
-    keyframe = np.asarray(scene.observation_keyframe, np.int64)
-    length = np.bincount(point, minlength=len(scene.points))
-    chosen = np.argsort(-length, kind="stable")[:most_points]
-    chosen = np.sort(chosen[length[chosen] >= 2])
-    new_number = np.full(len(scene.points), -1)
-    new_number[chosen] = np.arange(len(chosen))
-    kept = np.flatnonzero(new_number[point] >= 0)
-    kept = kept[np.argsort(new_number[point[kept]], kind="stable")]
-    number = new_number[point[kept]]
-    frame = np.asarray(scene.keyframe, np.int64)[keyframe[kept]]
-    pixel = undistort_pixels(
-        np.asarray(scene.observation_pixel)[kept], np.asarray(scene.intrinsics)[frame], np.asarray(scene.distortion)
-    )
-    said, map_number = _depths_of(scene, frame, pixel, clouds or [])
-    counts = np.bincount(number, minlength=len(chosen))
-    starts = np.cumsum(counts) - counts
-    repeats = counts[number]
-    first = np.repeat(np.arange(len(kept)), repeats)
-    within = np.arange(len(first)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    second = np.repeat(starts[number], repeats) + within
-    seen = Observations(
-        torch.as_tensor(frame),
-        torch.as_tensor(keyframe[kept]),
-        torch.as_tensor(number),
-        tensor(pixel.reshape(-1, 2)),
-        torch.as_tensor(map_number),
-        tensor(said),
-        torch.as_tensor(first),
-        torch.as_tensor(second),
-    )
-    return seen, chosen
-
-
-def _depths_of(scene: SceneResult, frame: Array, pixel: Array, clouds: list[DepthCloud]) -> tuple[Array, Array]:
-    """Logarithms (M,) of the depths that the maps of frames (M,) give at pixels (M,2), and the maps' numbers (M,), -1
-    where they say nothing."""
-    said, number = np.zeros(len(frame)), np.full(len(frame), -1)
-    for place, cloud in enumerate(clouds):
-        rows = np.flatnonzero(frame == cloud.frame)
-        lens = np.asarray(scene.intrinsics, np.float64)[cloud.frame]
-        rays = (pixel[rows] - lens[2:]) / lens[:2]
-        depth = cloud.depths_at(rays)
-        known = rows[np.isfinite(depth)]
-        said[known], number[known] = np.log(depth[np.isfinite(depth)]), place
-    return said, number
-
-
 def make_problem(
     scene: SceneResult,
     figures: list[Figure],
@@ -357,7 +297,7 @@ def make_problem(
     """The joint problem at its start."""
     # Maps that were made with these cameras and points say nothing new about them.
     independent = clouds if scene.focal_sigma > 0.0 else []
-    seen, chosen = observations(scene, settings.points if cameras_free else 0, independent)
+    seen, chosen = observations(scene, settings.points_per_keyframe if cameras_free else 0, independent)
     free_cameras = cameras_free and len(seen.frame) >= _LEAST_OBSERVATIONS and len(scene.keyframe) >= 2
     if not free_cameras:
         seen, chosen = observations(scene, 0)
@@ -382,6 +322,7 @@ def make_problem(
         state,
         layout,
         free,
+        torch.tensor([cloud.frame for cloud in clouds], dtype=torch.int64),
         tensor(prior),
         tensor(sigma),
         float(2.0 * np.max(np.asarray(scene.intrinsics)[0, 2:])),

@@ -17,11 +17,12 @@ from ...scene4d.camera import invert_rigid, project, transform
 from ..results import SceneResult
 from . import build, levenberg
 from .settings import SolverSettings
+from .sightings import chosen_points
 from .surfaces import DepthCloud
 
 Array = NDArray[Any]
 
-_POINTS = 20_000
+_POINTS_PER_KEYFRAME = 2000
 _STEPS = 40
 _TOLERANCE = 1e-8
 
@@ -40,13 +41,15 @@ def adjusted(scene: SceneResult, focal_sigma: float, clouds: Sequence[DepthCloud
 
     Frames between key frames take the interpolated correction. A scene with too few sightings is given back as it is.
     """
-    settings = replace(loosened(SolverSettings(), focal_sigma), points=_POINTS, tolerance=_TOLERANCE)
+    settings = replace(
+        loosened(SolverSettings(), focal_sigma), points_per_keyframe=_POINTS_PER_KEYFRAME, tolerance=_TOLERANCE
+    )
     problem = build.make_problem(scene, [], [], list(clouds), 0.0, settings, scale_free=False, cameras_free=True)
     if not bool(problem.free[problem.layout.CAMERA : problem.layout.depth_start].any()):
         return scene
     problem.free[problem.layout.FOCAL] = focal_sigma > 0.0
     state = levenberg.minimize(problem, settings, problem.initial, _STEPS, levenberg.Report())
-    _, chosen = build.observations(scene, _POINTS)
+    chosen = chosen_points(scene, _POINTS_PER_KEYFRAME)
     points = np.array(scene.points, np.float64)
     points[chosen] = state.points.numpy()
     matrix = np.array(scene.world_from_camera, np.float64)

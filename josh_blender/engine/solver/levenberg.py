@@ -32,6 +32,7 @@ from .rows import Rows, add_diagonal, add_rows
 from .self_collision import collision_rows, overlap_of
 from .settings import SolverSettings
 from .state import State, retract
+from .timeline import cut_of, piece_of_columns, piece_of_frames
 
 _FIRST_DAMPING = 1e-4
 _LEAST_DAMPING = 1e-9
@@ -101,8 +102,8 @@ def evaluate(problem: Problem, terms: Terms, state: State) -> dict[str, float]:
     for number, person in enumerate(problem.people):
         for name, value in _person_costs(terms, moment(person, number, state, False), state.depth).items():
             costs[name] = costs.get(name, 0.0) + value
-    for name, (residual, _) in border_terms(problem, terms.settings, state).items():
-        costs[name] = float((residual**2).sum())
+    for name, blocks in border_terms(problem, terms.settings, state).items():
+        costs[name] = sum(float((rows.residual**2).sum()) for rows in blocks)
     seen = problem.observations
     if len(seen.frame):
         costs[terms.correspondences.name] = terms.correspondences.cost(seen, state)
@@ -115,30 +116,38 @@ def _self_collision(problem: Problem, terms: Terms, at: Moment) -> Rows:
     return collision_rows(at.person.volume, body.rotation, body.trans, body.betas, sigma, first)
 
 
+def _person_rows(problem: Problem, terms: Terms, state: State, at: Moment) -> list[Rows]:
+    """Every block of one person that couples unknowns, robustly weighted."""
+    linear: list[tuple[Rows, Tensor, Any]] = [
+        (term.rows(at, problem.layout), term.confidence(at), term.kernel)
+        for term in (terms.landmarks, terms.static, terms.root)
+    ]
+    scale = terms.scale
+    linear.append((scale.rows_at(at, problem.layout, state.depth), scale.confidence(at), scale.kernel))
+    for rows, confidence, kernel in linear:
+        rows.weight = confidence * kernel.weight((rows.residual**2).sum(-1))
+    return [*(rows for rows, _, _ in linear), _self_collision(problem, terms, at)]
+
+
 def assemble(problem: Problem, terms: Terms, state: State) -> Arrowhead:
     """The robustly weighted normal equations of everything but the scene points."""
-    size = problem.layout.size
     like = state.points
-    system = Arrowhead([], like.new_zeros(size, size), like.new_zeros(size))
+    system = Arrowhead.zeros(piece_of_columns(problem), like)
+    piece = piece_of_frames(len(state.cameras.rotation))
     for number, person in enumerate(problem.people):
-        chain = Chain.zeros(len(person.index), BODY_SIZE, size, like)
-        system.chains.append(chain)
         at = moment(person, number, state, True)
-        linear: list[tuple[Rows, Tensor, Any]] = [
-            (term.rows(at, problem.layout), term.confidence(at), term.kernel)
-            for term in (terms.landmarks, terms.static, terms.root)
-        ]
-        scale = terms.scale
-        linear.append((scale.rows_at(at, problem.layout, state.depth), scale.confidence(at), scale.kernel))
-        for rows, confidence, kernel in linear:
-            rows.weight = confidence * kernel.weight((rows.residual**2).sum(-1))
+        blocks = _person_rows(problem, terms, state, at)
+        touched = [(frame, rows.columns) for rows in blocks for frame, _ in rows.body if rows.columns is not None]
+        cut = cut_of(person.index, piece, touched, problem.layout.size)
+        chain = Chain.zeros(len(person.index), BODY_SIZE, cut, like)
+        system.chains.append(chain)
+        for rows in blocks:
             add_rows(system, chain, rows)
-        add_rows(system, chain, _self_collision(problem, terms, at))
         add_diagonal(chain, terms.prior.diagonal(at))
         add_diagonal(chain, terms.turn.diagonal(at))
-    for residual, jacobian in border_terms(problem, terms.settings, state).values():
-        system.matrix += jacobian.T @ jacobian
-        system.gradient += jacobian.T @ residual
+    for blocks in border_terms(problem, terms.settings, state).values():
+        for rows in blocks:
+            add_rows(system, None, rows)
     return system
 
 
@@ -146,7 +155,7 @@ def _with_points(
     problem: Problem, terms: Terms, state: State, base: Arrowhead, damping: float
 ) -> tuple[Arrowhead, Any]:
     seen = problem.observations
-    system = Arrowhead(base.chains, base.matrix.clone(), base.gradient.clone())
+    system = Arrowhead(base.chains, base.matrix.clone(), base.gradient.clone(), base.piece)
     if not len(seen.frame):
         return system, None
     return system, terms.correspondences.add(system, problem.layout, seen, state, damping)
@@ -174,6 +183,8 @@ def minimize(problem: Problem, settings: SolverSettings, state: State, iteration
             if points is not None:
                 moved = terms.correspondences.step(problem.observations, points, step.border)
             trial = retract(state, problem.layout, step.border, step.chains, moved)
+            if points is not None:
+                trial = terms.correspondences.settled(problem.observations, trial)
             trial_costs = evaluate(problem, terms, trial)
             before, after = sum(costs.values()), sum(trial_costs.values())
             if after < before:
@@ -200,9 +211,8 @@ def scale_sigma(problem: Problem, settings: SolverSettings, state: State) -> flo
     terms = Terms(settings, problem.image_long_side)
     system, _ = _with_points(problem, terms, state, assemble(problem, terms, state), 0.0)
     try:
-        schur = solve(system, problem.free, 1e-10).schur
-        unit = torch.zeros(len(schur), 1, dtype=schur.dtype)
-        unit[0] = 1.0
-        return float(torch.linalg.solve(schur, unit)[0, 0].clamp(min=0.0).sqrt())
+        step = solve(system, problem.free, 1e-10)
+        unit = (step.last == problem.layout.SCALE).to(step.schur)
+        return float((unit @ torch.linalg.solve(step.schur, unit)).clamp(min=0.0).sqrt())
     except NotPositiveDefinite:
         return float("inf")

@@ -74,13 +74,22 @@ class PersonProblem:
 
 
 @dataclass(frozen=True)
+class SightingPairs:
+    """Pairs of sightings of the same point, in R rows of W: first, second (R,W), the number of all sightings where a
+    row has no more. All pairs of a row are of key frames before and after (R,), before <= after."""
+
+    first: Tensor
+    second: Tensor
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True)
 class Observations:
     """M sightings of scene points: frame (M,), keyframe (M,), point (M,), pixel (M,2) of the undistorted image.
 
     map (M,): number of the depth map of that key frame, -1 where it says nothing there; log_depth (M,): logarithm of
-    the depth that it gives the point.
-
-    first, second (Q,): all ordered pairs of sightings of the same point (with itself), for the Schur complement.
+    the depth that it gives the point. pairs: sightings of the same point (with itself), for the Schur complement.
     """
 
     frame: Tensor
@@ -89,20 +98,21 @@ class Observations:
     pixel: Tensor
     map: Tensor
     log_depth: Tensor
-    first: Tensor
-    second: Tensor
+    pairs: SightingPairs
 
     def none(self) -> Observations:
         """No sightings."""
-        number = self.frame[:0]
-        return Observations(number, number, number, self.pixel[:0], number, self.log_depth[:0], number, number)
+        number, pairs = self.frame[:0], self.pairs
+        no_pairs = SightingPairs(pairs.first[:0], pairs.second[:0], number, number)
+        return Observations(number, number, number, self.pixel[:0], number, self.log_depth[:0], no_pairs)
 
 
 @dataclass(frozen=True)
 class Problem:
     """Everything fixed while solving. keyframe (K,) frame positions; free (Z,) which border columns may move.
 
-    depth_prior (D,): log scale of each depth map against the scene points and its sigma depth_sigma (D,).
+    depth_frame (D,): the frame of each depth map; depth_prior (D,): its log scale against the scene points and the
+    sigma of that, depth_sigma (D,).
     """
 
     keyframe: Tensor
@@ -111,6 +121,7 @@ class Problem:
     initial: State
     layout: Layout
     free: Tensor
+    depth_frame: Tensor
     depth_prior: Tensor
     depth_sigma: Tensor
     image_long_side: float

@@ -27,6 +27,12 @@ class Rows:
     columns: Tensor | None = None
     border: Tensor | None = None
 
+    @classmethod
+    def of_border(cls, residual: Tensor, columns: Tensor, jacobian: Tensor) -> Rows:
+        """N residuals (N,) that touch only the border: columns and Jacobian (N,C)."""
+        residual = residual[:, None, None]
+        return cls(residual, residual.new_ones(len(residual), 1), [], columns, jacobian[:, None, None])
+
 
 @dataclass
 class DiagonalRows:
@@ -65,7 +71,7 @@ def add_rows(system: Arrowhead, chain: Chain | None, rows: Rows) -> None:
         if rows.border is not None and rows.columns is not None:
             border = rows.border.reshape(count, residual.shape[1], -1)
             width = chain.border.shape[1]
-            place = (frame[:, None] * width + rows.columns).reshape(-1)
+            place = (frame[:, None] * width + chain.slots(frame, rows.columns)).reshape(-1)
             block = (border * weight[..., None]).transpose(-1, -2) @ jacobian
             chain.border.view(-1, size).index_add_(0, place, block.reshape(-1, size))
     if rows.border is not None and rows.columns is not None:

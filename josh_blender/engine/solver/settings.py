@@ -21,7 +21,8 @@ class SolverSettings:
     camera_degrees, camera_share, focal: key frames and lens against structure from motion, the second as a share of the
     camera path, the third relative. iterations: most steps per round; rounds: how often surfaces under feet are found
     again; tolerance: relative decrease of the cost that ends the last round; rough_tolerance: the rounds before it,
-    which only find the surfaces and hold the cameras; points: most scene points that take part. self_collision_m: how
+    which only find the surfaces and hold the cameras; points_per_keyframe:
+    of how many scene points, those seen longest, every key frame has its sightings take part. self_collision_m: how
     deep limbs are in each other.
     """
 
@@ -48,4 +49,4 @@ class SolverSettings:
     rounds: int = 2
     tolerance: float = 2e-3
     rough_tolerance: float = 1e-2
-    points: int = 800
+    points_per_keyframe: int = 150

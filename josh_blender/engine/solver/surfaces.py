@@ -7,7 +7,7 @@ height); where they agree with the plane, the plane is used; where there are non
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,26 +33,35 @@ _LEAST_CONFIDENCE = 0.3
 _MOST_POINTS = 20_000
 #: Spread of a level relative to its depth below the camera.
 _ONE_LEVEL = 0.03
-#: A ray and the nearest ray of a map are this far apart at most (tangent).
-_SAME_RAY = 0.004
 
 
 @dataclass(frozen=True)
 class DepthCloud:
     """What one depth map shows, in scene units: its frame, world_from_camera rotation (3,3) and centre (3,), points
-    local (N,3) in its camera's axes, and a search tree of their rays x/z, y/z, which outlives every change of depth."""
+    local (N,3) in its camera's axes, and the map itself: depth (H,W), 0 where it is not to be trusted, of a camera with
+    intrinsics (4,)."""
 
     frame: int
     rotation: Array
     centre: Array
     local: Array
-    rays: cKDTree
+    depth: Array
+    intrinsics: Array
 
     @classmethod
-    def seen(cls, frame: int, world_from_camera: Array, local: Array) -> DepthCloud:
-        """A cloud of points (N,3) in front of a camera (4,4)."""
+    def of_map(cls, frame: int, world_from_camera: Array, depth: Array, intrinsics: Array) -> DepthCloud:
+        """The cloud of a depth map (H,W) of a camera (4,4), its points thinned evenly."""
         matrix = np.array(world_from_camera, np.float64)
-        return cls(frame, matrix[:3, :3], matrix[:3, 3], local, cKDTree(local[:, :2] / local[:, 2:]))
+        pixels = np.flatnonzero(depth > 0.0)
+        pixels = pixels[:: max(1, len(pixels) // _MOST_POINTS)]
+        rows, columns = np.divmod(pixels, depth.shape[1])
+        rays = unproject(np.stack([columns + 0.5, rows + 0.5], -1), intrinsics)
+        local = rays * depth[rows, columns, None].astype(np.float64)
+        return cls(frame, matrix[:3, :3], matrix[:3, 3], local, depth, np.asarray(intrinsics, np.float64))
+
+    def scaled(self, factor: float) -> DepthCloud:
+        """The same with every depth ``factor`` times as large."""
+        return replace(self, local=factor * self.local, depth=self.depth * np.float32(factor))
 
     @cached_property
     def points(self) -> Array:
@@ -66,9 +75,12 @@ class DepthCloud:
 
     def depths_at(self, rays: Array) -> Array:
         """Depth (N,) at rays (N,2) x/z, y/z of its camera; nan where the map has nothing there."""
-        gap, match = self.rays.query(rays, distance_upper_bound=_SAME_RAY)
-        near = np.isfinite(gap)
-        return np.where(near, self.local[np.where(near, match, 0), 2], np.nan)
+        height, width = self.depth.shape
+        place = np.floor(np.clip(rays * self.intrinsics[:2] + self.intrinsics[2:], -1.0, [width, height])).astype(int)
+        inside = np.all((place >= 0) & (place < [width, height]), axis=1)
+        column, row = np.where(inside[:, None], place, 0).T
+        found = self.depth[row, column].astype(np.float64)
+        return np.where(inside & (found > 0.0), found, np.nan)
 
 
 @dataclass(frozen=True)
@@ -95,19 +107,12 @@ def read_depth_clouds(
         if not path.is_file():
             continue
         with np.load(path, allow_pickle=False) as data:
-            depth = data["depth"].astype(np.float64)
-            confidence, intrinsics = data["confidence"], data["intrinsics"]
+            depth = np.where(data["confidence"] >= _LEAST_CONFIDENCE, data["depth"], np.float32(0.0))
+            intrinsics = data["intrinsics"]
         if lens is not None:
             intrinsics = intrinsics * np.array([lens[position], lens[position], 1.0, 1.0])
-        good = (depth > 0.0) & (confidence >= _LEAST_CONFIDENCE)
-        rows, columns = np.nonzero(good)
-        stride = max(1, len(rows) // _MOST_POINTS)
-        rows, columns = rows[::stride], columns[::stride]
-        if len(rows) < _LEAST_POINTS:
-            continue
-        rays = unproject(np.stack([columns + 0.5, rows + 0.5], -1), intrinsics)
-        local = rays * depth[rows, columns, None]
-        clouds.append(DepthCloud.seen(int(position), scene.world_from_camera[position], local))
+        if np.count_nonzero(depth > 0.0) >= _LEAST_POINTS:
+            clouds.append(DepthCloud.of_map(int(position), scene.world_from_camera[position], depth, intrinsics))
     return clouds
 
 
