@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.baseline import adam, objective, problem, result
-from bench.sample.shots import compose
+from bench.sample.shots import Shot, compose
 from bench.sequences import shot_of
 from josh_blender.scene4d.body import BodyModel
 
@@ -53,7 +53,11 @@ class Row:
 
 def prepare(name: str, model: BodyModel, frames: int = CHUNK, small: bool = False) -> Prepared:
     """Composes a sequence and looks at its beginning."""
-    shot = shot_of(name, small)
+    return prepare_shot(shot_of(name, small), model, frames)
+
+
+def prepare_shot(shot: Shot, model: BodyModel, frames: int = CHUNK) -> Prepared:
+    """The same of any shot."""
     truth = first_frames(truth_of_shot(shot, compose(shot, model)), frames)
     views = look(truth, model)
     return Prepared(truth, views, sight(truth, views))

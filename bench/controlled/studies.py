@@ -1,55 +1,40 @@
 """python -m bench.controlled.studies: what each part of the joint solve is worth, as Markdown tables.
 
 Every table is ours alone on controlled inputs; `python -m bench.controlled` compares with the baseline.
+`--json` keeps the figures, from which `python -m bench.controlled.plots` draws.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from josh_blender.engine.solver.settings import SolverSettings
+from bench.sample.footsteps import WalkSettings
+from bench.sample.shots import Shot
+from bench.sequences import shot_of
 from josh_blender.scene4d.body import BodyModel, load_default_body
 
 from . import ours
-from .compare import CHUNK, Prepared, prepare
-from .inputs import Inputs, Variation, make_inputs
+from .cases import STUDIES, Case
+from .compare import Prepared, prepare, prepare_shot
+from .inputs import Inputs, make_inputs
 
-SEQUENCES = ("straight", "curve", "stairs", "orbit", "crossing")
-#: A sigma that takes a term out, and one that holds what it is about.
-_OUT, _HELD = 1e6, 1e-4
-#: Bodies stay as they came, in their cameras; only the contact scale ties them to the place.
-BODIES_HELD = SolverSettings(
-    static=_OUT, root_side=_HELD, root_depth=_HELD, pose_degrees=0.01, betas=_HELD, acceleration=_OUT,
-    turn_acceleration=_OUT, landmark=_OUT, self_collision_m=_OUT,
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Case:
-    """A line of a table: its name, the level of the errors, what varies in the inputs and in the solver.
-
-    known_lens: the lens is believed. as_they_came: bodies and place keep the sizes that the stages before gave them.
-    """
-
-    name: str
-    level: float = 1.0
-    variation: Variation = field(default_factory=Variation)
-    settings: SolverSettings = field(default_factory=SolverSettings)
-    known_lens: bool = False
-    as_they_came: bool = False
+#: What sets several people apart: metres to the side, seconds, metres of height.
+_LANE, _LATER, _SHORTER = 0.9, 0.5, 0.06
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one case on one input. sigmas: error of the scale in units of its stated sigma."""
+    """Of one case on one input. sigmas: error of the scale in units of its stated sigma; seconds: what the solve took,
+    with its start."""
 
     scale_percent: float
     ate_m: float
@@ -58,55 +43,7 @@ class Figures:
     foot_sliding_mm: float
     focal_percent: float
     sigmas: float
-
-
-def ablation() -> Iterable[Case]:
-    """The paper's: contact scale, then bodies, then standing still."""
-    yield Case("start values", settings=replace(BODIES_HELD, contact=_OUT), as_they_came=True)
-    yield Case("+ contact scale, place free", settings=BODIES_HELD)
-    yield Case("+ bodies free", settings=SolverSettings(static=_OUT))
-    yield Case("+ contact static: everything")
-    yield Case("everything but contact scale", settings=SolverSettings(contact=_OUT))
-    yield Case("everything but landmarks", variation=Variation(without_landmarks=True))
-
-
-def noise() -> Iterable[Case]:
-    """All errors times a factor."""
-    return (Case(f"level {level:g}", level) for level in (0.0, 0.5, 1.0, 2.0))
-
-
-def labels() -> Iterable[Case]:
-    """Wrong labels, and none."""
-    for share in (0.0, 0.1, 0.2, 0.35, 0.5):
-        yield Case(f"{share:.0%} wrong", variation=Variation(flips=share))
-    yield Case("no labels", variation=Variation(without_contacts=True))
-
-
-def lens() -> Iterable[Case]:
-    """A lens 5 % too long, solved for or believed."""
-    yield Case("lens free")
-    yield Case("lens believed", known_lens=True)
-
-
-def start() -> Iterable[Case]:
-    """The scene's unit in metres at the start."""
-    return (Case(f"unit {unit:g} m", variation=Variation(unit=unit)) for unit in (0.2, 0.5, 1.0, 2.0, 5.0))
-
-
-def height() -> Iterable[Case]:
-    """Whether the height is known: betas off by 3 % of it otherwise."""
-    yield Case("height given")
-    yield Case("height not given", variation=Variation(height_known=False))
-
-
-STUDIES: dict[str, Callable[[], Iterable[Case]]] = {
-    "ablation": ablation,
-    "noise": noise,
-    "labels": labels,
-    "lens": lens,
-    "start": start,
-    "height": height,
-}
+    seconds: float
 
 
 def measure(case: Case, prepared: Prepared, model: BodyModel, seed: int) -> Figures:
@@ -124,8 +61,28 @@ def measure(case: Case, prepared: Prepared, model: BodyModel, seed: int) -> Figu
     sigma = max(solved.joint.scale_sigma, 1e-9)
     return Figures(
         error, camera["ate_m"], people["wa_mpjpe_mm"], people["w_mpjpe_mm"], people["foot_sliding_mm"],
-        camera["focal_percent"], error / 100.0 / sigma,
+        camera["focal_percent"], error / 100.0 / sigma, solved.seconds,
     )  # fmt: skip
+
+
+def prepared_for(case: Case, name: str, model: BodyModel) -> Prepared:
+    """A sequence as a case wants it: how many of its frames, and how many people."""
+    if case.people:
+        return prepare_shot(with_people(shot_of(name, False), case.people), model, case.frames)
+    return prepare(name, model, case.frames)
+
+
+def with_people(shot: Shot, count: int) -> Shot:
+    """The first person of a shot ``count`` times: side by side, one a little after the other, of other heights."""
+    first = shot.people[0]
+    walk = first.action
+    assert isinstance(walk, WalkSettings)
+    people = []
+    for number in range(count):
+        points = tuple((x, y + _LANE * number) for x, y in walk.path)
+        action = replace(walk, path=points, start=walk.start + _LATER * number)
+        people.append(replace(first, height=first.height - _SHORTER * number, action=action))
+    return replace(shot, people=tuple(people))
 
 
 def _nobody_votes(inputs: Inputs) -> Inputs:
@@ -137,8 +94,9 @@ def _nobody_votes(inputs: Inputs) -> Inputs:
 def table(study: str, rows: dict[str, list[Figures]]) -> str:
     """Markdown: medians over the inputs, and the worst error of the scale."""
     lines = [
-        f"| {study} | scale error, median (worst) | ATE | WA-MPJPE | W-MPJPE | foot sliding | focal | in its sigmas |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| {study} | scale error, median (worst) | ATE | WA-MPJPE | W-MPJPE | foot sliding | focal | in its sigmas "
+        "| time |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, figures in rows.items():
         errors = np.array([figure.scale_percent for figure in figures])
@@ -150,6 +108,7 @@ def table(study: str, rows: dict[str, list[Figures]]) -> str:
             f"{_median(figures, 'foot_sliding_mm'):.1f} mm",
             f"{_median(figures, 'focal_percent'):.1f} %",
             f"{_median(figures, 'sigmas'):.1f}",
+            f"{_median(figures, 'seconds'):.1f} s",
         ]
         lines.append(f"| {name} | {' | '.join(values)} |")
     return "\n".join(lines)
@@ -163,19 +122,30 @@ def _median(figures: list[Figures], name: str) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.controlled.studies", description=__doc__)
     parser.add_argument("studies", nargs="*", choices=[[], *STUDIES], help="all of them where none is named")
-    parser.add_argument("--sequences", nargs="+", default=list(SEQUENCES), metavar="NAME")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--frames", type=int, default=CHUNK)
+    parser.add_argument("--json", type=Path, help="keep the figures there, beside those of other studies")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = load_default_body()
-    prepared = {name: prepare(name, model, arguments.frames) for name in arguments.sequences}
+
+    @cache
+    def prepared(case: Case, name: str) -> Prepared:
+        return prepared_for(case, name, model)
+
     for study in arguments.studies or STUDIES:
-        rows = {
-            case.name: [measure(case, one, model, seed) for one in prepared.values() for seed in range(arguments.seeds)]
-            for case in STUDIES[study]()
-        }
+        rows: dict[str, list[Figures]] = {}
+        for case in STUDIES[study].cases:
+            plain = Case("", frames=case.frames, people=case.people)
+            rows[case.name] = [
+                measure(case, prepared(plain, name), model, seed)
+                for name in STUDIES[study].sequences
+                for seed in range(arguments.seeds)
+            ]
         print(table(study, rows), end="\n\n", flush=True)
+        if arguments.json:
+            known = json.loads(arguments.json.read_text("utf-8")) if arguments.json.is_file() else {}
+            known[study] = {name: [asdict(figure) for figure in figures] for name, figures in rows.items()}
+            arguments.json.write_text(json.dumps(known, indent=1), "utf-8")
     return 0
 
 

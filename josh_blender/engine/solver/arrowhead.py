@@ -128,8 +128,7 @@ class _Inside:
 
 @dataclass
 class _Pairs:
-    """A chain as a block-tridiagonal matrix of S pairs of frames: diagonal, upper (S,2D,2D), border (S,2D,W), gradient
-    (S,2D)."""
+    """Frames as a block-tridiagonal matrix of S pairs: diagonal, upper (S,2D,2D), border (S,2D,W), gradient (S,2D)."""
 
     diagonal: Tensor
     upper: Tensor
@@ -137,10 +136,11 @@ class _Pairs:
     gradient: Tensor
 
 
-def _pairs(chain: Chain, damping: float, floor: float) -> _Pairs:
-    frames, _, size, _ = chain.band.shape
+def _pairs(chain: Chain, frame: slice, damping: float, floor: float) -> _Pairs:
+    """The frames of a piece in pairs."""
+    band, border, gradient = chain.band[frame], chain.border[frame].transpose(1, 2), chain.gradient[frame]
+    frames, _, size, _ = band.shape
     count = (frames + 1) // 2
-    band, border, gradient = chain.band, chain.border.transpose(1, 2), chain.gradient
     if frames % 2:
         pad = band.new_zeros(1, BAND, size, size)
         pad[0, 0] = torch.eye(size, dtype=band.dtype, device=band.device)
@@ -162,14 +162,14 @@ def _pairs(chain: Chain, damping: float, floor: float) -> _Pairs:
     return _Pairs(diagonal, upper, border.reshape(count, 2 * size, -1), gradient.reshape(count, 2 * size))
 
 
-def _eliminate_inside(pairs: _Pairs, first: int, last: int, inside: _Inside, slots: Tensor) -> None:
-    """Factors the pairs first..last-1 of a piece."""
-    headed = inside.head is not None
-    for step in range(first, last):
+def _eliminate_inside(pairs: _Pairs, inside: _Inside, slots: Tensor) -> None:
+    """Factors the pairs of a piece but its head."""
+    first = 0 if inside.head is None else 1
+    for step in range(first, len(pairs.diagonal)):
         block = pairs.diagonal[step]
         parts = [pairs.border[step][:, slots], pairs.gradient[step][:, None]]
-        if headed:
-            before = pairs.upper[first - 1].T if step == first else torch.zeros_like(block)
+        if inside.head is not None:
+            before = pairs.upper[0].T if step == first else torch.zeros_like(block)
             parts = [before, *parts]
         value = torch.cat(parts, -1)
         if step > first:
@@ -184,14 +184,11 @@ def _eliminate_inside(pairs: _Pairs, first: int, last: int, inside: _Inside, slo
         inside.coupled.append(solved[:, size:])
 
 
-def _piece(
-    pairs: _Pairs, first: int, last: int, inside: _Inside, slots: Tensor, heads: int
-) -> tuple[Contribution, _Inside]:
-    """What pairs first..last-1 of a chain leave on their heads and columns. Heads are unknowns ``heads`` + 2D h + i."""
+def _piece(pairs: _Pairs, inside: _Inside, slots: Tensor, heads: int) -> Contribution:
+    """What the pairs of a piece leave on their heads and columns. Heads are unknowns ``heads`` + 2D h + i."""
     size = pairs.diagonal.shape[-1]
     own = torch.arange(size)
-    begin = first + 1 if inside.head is not None else first
-    _eliminate_inside(pairs, begin, last, inside, slots)
+    _eliminate_inside(pairs, inside, slots)
     groups = [] if inside.head is None else [heads + size * inside.head + own]
     groups.append(inside.columns)
     if inside.next_head is not None:
@@ -214,15 +211,15 @@ def _piece(
         matrix[:middle, middle:] -= cross[:, :-1].T
         gradient[middle:] -= cross[:, -1]
     if inside.head is not None:
-        matrix[:size, :size] += pairs.diagonal[first]
-        border = pairs.border[first][:, slots]
+        border = pairs.border[0][:, slots]
+        matrix[:size, :size] += pairs.diagonal[0]
         matrix[:size, before:middle] += border
         matrix[before:middle, :size] += border.T
-        gradient[:size] += pairs.gradient[first]
+        gradient[:size] += pairs.gradient[0]
         if inside.next_head is not None and not inside.coupled:
-            matrix[:size, middle:] += pairs.upper[first]
-            matrix[middle:, :size] += pairs.upper[first].T
-    return Contribution(unknowns, matrix, gradient), inside
+            matrix[:size, middle:] += pairs.upper[0]
+            matrix[middle:, :size] += pairs.upper[0].T
+    return Contribution(unknowns, matrix, gradient)
 
 
 def _substitute(inside: _Inside, values: Tensor, heads: int) -> list[Tensor]:
@@ -260,20 +257,18 @@ def solve(system: Arrowhead, free: Tensor, damping: float, floor: float = 1e-9) 
     head_piece: list[int] = []
     home = system.piece.clone()
     for chain in system.chains:
-        pairs = _pairs(chain, damping, floor)
         cut = chain.cut
-        ends = [start // 2 for start in cut.start[1:]] + [len(pairs.diagonal)]
+        ends = [*cut.start[1:], len(chain.gradient)]
         insides.append([])
         for number, (start, end, piece) in enumerate(zip(cut.start, ends, cut.piece, strict=True)):
             columns = torch.nonzero((cut.slot[number] >= 0) & free)[:, 0]
-            first_head = len(head_piece) - 1 if number else None
-            next_head = len(head_piece) if end < len(pairs.diagonal) else None
+            head = len(head_piece) - 1 if number else None
+            next_head = len(head_piece) if end < len(chain.gradient) else None
             if next_head is not None:
                 head_piece.append(cut.piece[number + 1])
-            inside = _Inside([], [], [], columns, first_head, next_head)
-            slots = cut.slot[number][columns]
-            contribution, inside = _piece(pairs, start // 2, end, inside, slots, width)
-            contributions.setdefault(piece, []).append(contribution)
+            inside = _Inside([], [], [], columns, head, next_head)
+            pairs = _pairs(chain, slice(start, end), damping, floor)
+            contributions.setdefault(piece, []).append(_piece(pairs, inside, cut.slot[number][columns], width))
             insides[-1].append(inside)
             home[columns] = torch.maximum(home[columns], home.new_tensor(piece))
     size = 2 * system.chains[0].gradient.shape[-1] if system.chains else 0

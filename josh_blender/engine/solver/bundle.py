@@ -31,7 +31,7 @@ def loosened(settings: SolverSettings, focal_sigma: float) -> SolverSettings:
     """Settings whose priors leave cameras and lens to the sightings; weak directions take more steps."""
     return replace(
         settings, camera_degrees=200.0, camera_share=20.0, focal=max(focal_sigma, 1e-6),
-        iterations=settings.iterations * 5 // 3, tolerance=5e-4,
+        iterations=settings.iterations * 5 // 3, tolerance=5e-5,
     )  # fmt: skip
 
 

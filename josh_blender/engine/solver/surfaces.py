@@ -30,7 +30,8 @@ _UNEVEN = 0.04
 _PLANE_REACH = 0.15
 _LEAST_POINTS = 12
 _LEAST_CONFIDENCE = 0.3
-_MOST_POINTS = 20_000
+#: Points of one map, and of all maps of a long video together.
+_MOST_POINTS, _MOST_OF_ALL = 20_000, 2_000_000
 #: Spread of a level relative to its depth below the camera.
 _ONE_LEVEL = 0.03
 
@@ -49,11 +50,13 @@ class DepthCloud:
     intrinsics: Array
 
     @classmethod
-    def of_map(cls, frame: int, world_from_camera: Array, depth: Array, intrinsics: Array) -> DepthCloud:
-        """The cloud of a depth map (H,W) of a camera (4,4), its points thinned evenly."""
+    def of_map(
+        cls, frame: int, world_from_camera: Array, depth: Array, intrinsics: Array, most: int = _MOST_POINTS
+    ) -> DepthCloud:
+        """The cloud of a depth map (H,W) of a camera (4,4), thinned evenly to about ``most`` points."""
         matrix = np.array(world_from_camera, np.float64)
         pixels = np.flatnonzero(depth > 0.0)
-        pixels = pixels[:: max(1, len(pixels) // _MOST_POINTS)]
+        pixels = pixels[:: max(1, len(pixels) // most)]
         rows, columns = np.divmod(pixels, depth.shape[1])
         rays = unproject(np.stack([columns + 0.5, rows + 0.5], -1), intrinsics)
         local = rays * depth[rows, columns, None].astype(np.float64)
@@ -102,6 +105,7 @@ def read_depth_clouds(
     lens (F,): how many times as long the focal length is now as when the maps were made.
     """
     clouds = []
+    most = min(_MOST_POINTS, _MOST_OF_ALL // max(len(scene.depth_index), 1))
     for position in np.asarray(scene.depth_index, dtype=int):
         path = folder / scene.depth_folder / f"{int(frames.frame[position]):06d}.npz"
         if not path.is_file():
@@ -112,7 +116,8 @@ def read_depth_clouds(
         if lens is not None:
             intrinsics = intrinsics * np.array([lens[position], lens[position], 1.0, 1.0])
         if np.count_nonzero(depth > 0.0) >= _LEAST_POINTS:
-            clouds.append(DepthCloud.of_map(int(position), scene.world_from_camera[position], depth, intrinsics))
+            matrix = scene.world_from_camera[position]
+            clouds.append(DepthCloud.of_map(int(position), matrix, depth, intrinsics, most))
     return clouds
 
 
