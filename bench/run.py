@@ -13,10 +13,9 @@ def main() -> int:
     runs = [
         ("The default pipeline on the sample clip", [sys.executable, "bench/pipeline.py"]),
         ("The joint solve on random problems", [sys.executable, "bench/robustness.py"]),
-        (
-            "The joint solve against a first-order one, one short sequence",
-            [sys.executable, "-m", "bench.controlled", "--quick"],
-        ),
+        ("The joint solve against a first-order one", [sys.executable, "-m", "bench.controlled"]),
+        ("How soon it is as good as the first-order one", [sys.executable, "-m", "bench.controlled.race"]),
+        ("The joint solve of long videos", [sys.executable, "-m", "bench.controlled.length"]),
         ("A rendered pure pan", [sys.executable, "bench/pan.py"]),
         ("The fast mode's networks at full size, random weights", [sys.executable, "-m", "bench.networks"]),
         ("What a job costs Blender's interface", [sys.executable, "bench/job_tick.py"]),

@@ -31,7 +31,7 @@ SIZES = Mast3rSizes(
 # What a random backbone takes for points says nothing about the place.
 LOSS_WEIGHTS = LossWeights(rotation=20.0, facing=5.0, contact=0.0, points=0.0)
 ROI_WIDTH, LONG_SIDE, PAIR_SECONDS = 64, 320, 0.5
-TRAIN_SEEDS: dict[Kind, range] = {"turn": range(8), "stop": range(8)}
+TRAIN_SEEDS: dict[Kind, range] = {"turn": range(8), "stop": range(20)}
 HELD_OUT_SEEDS: dict[Kind, range] = {"turn": range(1000, 1002), "stop": range(1000, 1002)}
 Group = dict[PictureShape, list[Sample]]
 
@@ -79,7 +79,7 @@ def main() -> None:
     """Train twice, and print what was reached."""
     parser = argparse.ArgumentParser(description="What a tiny JOSH3R learns from rendered pairs.")
     parser.add_argument("--films", type=Path, default=ROOT / "demo" / "films", help="where the films are, or will be")
-    parser.add_argument("--steps", type=int, default=2000, help="batches of the training")
+    parser.add_argument("--steps", type=int, default=2500, help="batches of the training")
     parser.add_argument("--weights", type=Path, help="file to keep the trained weights in, with the backbone")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import cv2
 import numpy as np
 import pytest
 
 from bench.controlled import noise, ours, structure
+from bench.controlled.cases import STUDIES
 from bench.controlled.compare import prepare
 from bench.controlled.inputs import Variation, make_inputs
+from bench.controlled.length import gap_percent
+from bench.controlled.plots import DRAWN, draw
+from bench.controlled.studies import Figures, with_people
 from bench.controlled.truth import first_frames, moved_body, true_scene, truth_of_shot
 from bench.controlled.views import look, sight
 from bench.sample.shots import SHOTS, compose
+from bench.sequences import shot_of
 from josh_blender.engine.evaluation import compare
 from josh_blender.engine.similarity import align
 from josh_blender.scene4d.body import load_default_body
@@ -173,3 +179,48 @@ def test_somebody_who_climbs_stairs_is_not_taken_to_stand_on_the_ground_below(mo
     figures = ours.figures(stairs.truth, stairs.views, inputs, solved.scene, solved.joint.scale, model)
     assert figures["scale"]["error_percent"] < 3.0
     assert figures["camera"]["focal_percent"] < 2.0, "the inputs' lens is 5 % too long"
+
+
+# --- studies ---------------------------------------------------------------------------------------------------------
+
+
+def test_more_people_walk_beside_each_other(model):
+    shot = with_people(shot_of("straight"), 3)
+    truth = truth_of_shot(shot, compose(shot, model))
+    assert len(truth.people) == 3
+    first, second, third = (body.trans for body in truth.people)
+    # Somebody else's lane is 0.9 m further, and whoever comes later is behind.
+    assert np.linalg.norm(first - second, axis=1).min() > 0.8
+    assert np.linalg.norm(second - third, axis=1).min() > 0.8
+    heights = [float(model.height(body.betas)) for body in truth.people]
+    assert np.diff(heights) == pytest.approx([-0.06, -0.06], abs=0.005)
+
+
+def test_cases_of_a_study_have_their_places_and_names():
+    for study in STUDIES.values():
+        names = [case.name for case in study.cases]
+        assert len(set(names)) == len(names)
+        assert len(study.at) <= len(study.cases)
+    assert all(name in STUDIES and STUDIES[name].at for name, *_ in DRAWN)
+
+
+def test_plots_show_what_was_measured(tmp_path):
+    def figures(level):
+        names = [field.name for field in fields(Figures)]
+        return [dict.fromkeys(names, level + seed) for seed in (0.0, 1.0)]
+
+    known = {
+        name: {case.name: figures(place) for place, case in enumerate(study.cases)} for name, study in STUDIES.items()
+    }
+    draw(known, tmp_path / "all.png")
+    draw({"noise": known["noise"]}, tmp_path / "one.png")
+    every, one = (cv2.imread(str(tmp_path / name)) for name in ("all.png", "one.png"))
+    assert every.shape[0] == pytest.approx(2 * one.shape[0], rel=0.1)
+    assert (every != 255).mean() > (one != 255).mean() > 0.0
+
+
+def test_the_gap_of_a_path_that_closes_is_nothing():
+    angle = np.linspace(0.0, 2.0 * np.pi, 100)
+    circle = np.stack([np.cos(angle), np.sin(angle), 0.0 * angle], 1)
+    assert gap_percent(circle) == pytest.approx(0.0, abs=1e-9)
+    assert gap_percent(circle[:50]) == pytest.approx(100.0 * 2.0 / np.pi, rel=0.02)
