@@ -162,11 +162,11 @@ def test_frames_between_key_frames_are_registered_on_pictures():
         rows.append(np.full(int((depth > 0).sum()), row))
     point = np.concatenate(points)
     mapping = Mapping(
-        key.astype(np.int32), poses[key], intrinsics, np.zeros(5), point, np.zeros(len(point)),
+        key.astype(np.int32), poses[key], np.tile(intrinsics, (2, 1)), np.zeros(5), point, np.zeros(len(point)),
         np.concatenate(rows), np.arange(len(point)), np.concatenate(pixels).astype(np.float32),
     )  # fmt: skip
     pictures = ((number, picture) for number, (picture, _) in enumerate(drawn))
-    found, errors = register_all_frames(mapping, pictures, 9, 1.0, lambda: None)
+    found, _, errors = register_all_frames(mapping, pictures, 9, 1.0, lambda: None)
     assert max(angle(found[row], poses[row]) for row in range(9)) < 0.1
     assert np.linalg.norm(found[:, :3, 3] - poses[:, :3, 3], axis=1).max() < 0.02
     assert np.nanmax(errors) < 0.5

@@ -126,12 +126,13 @@ def _load(
     mask_of: Callable[[int], Array],
     keyframe: Array,
     world_from_camera: Array,
-    undistorter: Undistorter,
+    undistorters: list[Undistorter],
     margin: int,
 ) -> list[KeyframeDepth]:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
     maps = []
-    for index, rgb in reader.iterate([int(value) for value in keyframe], size=undistorter.read_size):
+    pictures = reader.iterate([int(value) for value in keyframe], size=undistorters[0].read_size)
+    for undistorter, (index, rgb) in zip(undistorters, pictures, strict=True):
         color = undistorter.picture(rgb)
         view = View(cv2.cvtColor(color, cv2.COLOR_RGB2GRAY), undistorter.intrinsics, world_from_camera[index])
         blocked = cv2.dilate(undistorter.mask(mask_of(index)).astype(np.uint8), kernel) > 0
@@ -157,12 +158,14 @@ def make_depth_maps(
 ) -> list[KeyframeDepth]:
     """Checked depth of the key frames (K,) of a moving camera, without people and sky.
 
-    ``mask_of(index)`` gives people as non-zero (h,w) of any size; world_from_camera (F,4,4); intrinsics (4,) px of the
+    ``mask_of(index)`` gives people as non-zero (h,w) of any size; world_from_camera (F,4,4); intrinsics (F,4) px of the
     plate. Key frames without enough common points get no map.
     """
     plate = (frames.source.width, frames.source.height)
-    undistorter = make_undistorter(plate, settings.width, intrinsics, distortion)
-    maps = _load(reader, mask_of, keyframe, world_from_camera, undistorter, settings.mask_margin)
+    lenses, lens_of = np.unique(intrinsics[np.asarray(keyframe, dtype=int)], axis=0, return_inverse=True)
+    each = [make_undistorter(plate, settings.width, lens, distortion) for lens in lenses]
+    undistorters = [each[number] for number in lens_of.ravel()]
+    maps = _load(reader, mask_of, keyframe, world_from_camera, undistorters, settings.mask_margin)
     centres = world_from_camera[np.asarray(keyframe, dtype=int), :3, 3]
     seen_by = [np.unique(observation_point[observation_keyframe == row]) for row in range(len(keyframe))]
     rows = np.unique(np.linspace(0, len(keyframe) - 1, min(len(keyframe), settings.most_maps)).round().astype(int))

@@ -57,12 +57,13 @@ def read_given_camera(path: Path, frame: Array) -> GivenCamera:
 def triangulate(flow: Flow, keyframe: Array, world_from_camera: Array, intrinsics: Array, distortion: Array) -> Mapping:
     """Points from corners seen by key frames with known poses: midpoint of the two rays, checked by re-projection.
 
-    ``flow`` rows refer to ``keyframe`` (K,); world_from_camera (K,4,4); one lens for all.
+    ``flow`` rows refer to ``keyframe`` (K,); world_from_camera (K,4,4); intrinsics (K,4).
     """
     first, second = world_from_camera[flow.first], world_from_camera[flow.second]
+    views = ((first, intrinsics[flow.first], flow.first_pixel), (second, intrinsics[flow.second], flow.second_pixel))
     rays = []
-    for pose, pixel in ((first, flow.first_pixel), (second, flow.second_pixel)):
-        ray = np.einsum("nij,nj->ni", pose[:, :3, :3], unproject(pixel, intrinsics, distortion))
+    for pose, lens, pixel in views:
+        ray = np.einsum("nij,nj->ni", pose[:, :3, :3], unproject(pixel, lens, distortion))
         rays.append(ray / np.linalg.norm(ray, axis=1, keepdims=True))
     cosine = np.clip(np.sum(rays[0] * rays[1], axis=1), -1.0, 1.0)
     between = second[:, :3, 3] - first[:, :3, 3]
@@ -74,9 +75,9 @@ def triangulate(flow: Flow, keyframe: Array, world_from_camera: Array, intrinsic
     )
     good = (along_first > 0) & (along_second > 0) & (np.degrees(np.arccos(cosine)) > _MIN_ANGLE_DEGREES)
     worst = np.zeros(len(points))
-    for pose, pixel in ((first, flow.first_pixel), (second, flow.second_pixel)):
+    for pose, lens, pixel in views:
         local = transform(invert_rigid(pose), points[:, None])[:, 0]
-        worst = np.maximum(worst, np.linalg.norm(project(local, intrinsics, distortion) - pixel, axis=1))
+        worst = np.maximum(worst, np.linalg.norm(project(local, lens, distortion) - pixel, axis=1))
     kept = np.flatnonzero(good & (worst < _MAX_ERROR_PX * flow.unit))
     rows = np.arange(len(kept))
     return Mapping(

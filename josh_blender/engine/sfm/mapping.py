@@ -1,5 +1,6 @@
 """Structure from motion on the key frames with COLMAP's global mapper (pycolmap), people masked out.
 
+One lens for the clip; where that does not hold (`zoom.focal_ratio`), one focal length for every key frame.
 Everything is seeded and matching runs in a fixed order; the mapper's own threads can still change the last digits.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
+from . import zoom
 from .loop_pairs import loop_pairs
 
 Array = NDArray[Any]
@@ -27,7 +29,7 @@ _MIN_SHARE = 0.6
 
 @dataclass
 class Mapping:
-    """keyframe (K,) index of the registered frames, rising; world_from_camera (K,4,4) in scene units; intrinsics (4,)
+    """keyframe (K,) index of the registered frames, rising; world_from_camera (K,4,4) in scene units; intrinsics (K,4)
     px of the full plate; distortion (5,); points (P,3); error (P,) px of the mapping's pictures; observations (M,):
     ``observation_keyframe`` row of ``keyframe``, ``observation_point`` row of ``points``, ``observation_pixel`` (M,2)
     px of the full plate."""
@@ -91,7 +93,9 @@ def _reader_options(covers: Path, lens: KnownLens | None, scale: float, size: tu
     return options
 
 
-def _extract_and_match(folder: Path, names: list[str], reader: Any, features: int, threads: int, overlap: int) -> Path:
+def _extract_and_match(
+    folder: Path, names: list[str], reader: Any, zooming: bool, features: int, threads: int, overlap: int
+) -> Path:
     database = folder / "database.db"
     database.unlink(missing_ok=True)
     extraction = pycolmap.FeatureExtractionOptions(num_threads=threads, use_gpu=False)
@@ -102,7 +106,7 @@ def _extract_and_match(folder: Path, names: list[str], reader: Any, features: in
         database,
         folder / "images",
         image_names=names,
-        camera_mode=pycolmap.CameraMode.SINGLE,
+        camera_mode=pycolmap.CameraMode.PER_IMAGE if zooming else pycolmap.CameraMode.SINGLE,
         reader_options=reader,
         extraction_options=extraction,
         device=pycolmap.Device.cpu,
@@ -152,8 +156,8 @@ def _distortion_of(camera: Any) -> tuple[Array, Array]:
     """Intrinsics (4,) in px of the mapping's pictures and distortion (5,) of a COLMAP camera."""
     numbers = np.asarray(camera.params, dtype=np.float64)
     model = camera.model.name
-    if model == "SIMPLE_RADIAL":
-        focal, cx, cy, k1 = numbers
+    if model in ("SIMPLE_PINHOLE", "SIMPLE_RADIAL"):
+        focal, cx, cy, k1 = (*numbers, 0.0)[:4]
         return np.array([focal, focal, cx, cy]), np.array([k1, 0.0, 0.0, 0.0, 0.0])
     if model == "PINHOLE":
         return numbers, np.zeros(5)
@@ -163,8 +167,7 @@ def _distortion_of(camera: Any) -> tuple[Array, Array]:
 
 def _read_model(model: Any, names: dict[str, int], scale: float) -> Mapping:
     images = sorted((image for image in model.images.values() if image.has_pose), key=lambda image: names[image.name])
-    camera = next(iter(model.cameras.values()))
-    intrinsics, distortion = _distortion_of(camera)
+    lenses = [_distortion_of(model.cameras[image.camera_id]) for image in images]
     row_of_point = {point_id: row for row, point_id in enumerate(sorted(model.points3D))}
     poses, keyframe, rows, points, pixels = [], [], [], [], []
     for row, image in enumerate(images):
@@ -181,8 +184,8 @@ def _read_model(model: Any, names: dict[str, int], scale: float) -> Mapping:
     return Mapping(
         keyframe=np.array(keyframe, dtype=np.int32),
         world_from_camera=np.stack(poses),
-        intrinsics=intrinsics / scale,
-        distortion=distortion,
+        intrinsics=np.stack([intrinsics for intrinsics, _ in lenses]) / scale,
+        distortion=lenses[0][1],
         points=np.array([point.xyz for point in ordered]).reshape(-1, 3),
         error=np.array([point.error for point in ordered]),
         observation_keyframe=np.array(rows, dtype=np.int32),
@@ -205,6 +208,31 @@ def triangulation_angles(mapping: Mapping) -> Array:
     return widest
 
 
+def _best_model(
+    folder: Path, database: Path, wanted: int, threads: int, fixed_lens: bool, step: Callable[[], None]
+) -> Any:
+    """The reconstruction with the most pictures of two tries, None where too few of the ``wanted`` fit together."""
+    best: Any = None
+    for seed in (_SEED, _SEED + 1):
+        model = _map_globally(folder, database, seed, threads, fixed_lens)
+        step()
+        if model is not None and (best is None or model.num_reg_images() > best.num_reg_images()):
+            best = model
+        if best is not None and best.num_reg_images() == wanted:
+            break
+    return best if _enough(best, wanted) else None
+
+
+def _enough(model: Any, wanted: int) -> bool:
+    return model is not None and model.num_reg_images() >= max(2, _MIN_SHARE * wanted)
+
+
+def _explains_better(one: Any, other: Any) -> bool:
+    """Whether a reconstruction has the pictures of the other one, nearly, and is nearer to what they show."""
+    has_all = one.num_reg_images() >= 0.9 * other.num_reg_images()
+    return bool(has_all and one.compute_mean_reprojection_error() < other.compute_mean_reprojection_error())
+
+
 def map_keyframes(
     folder: Path,
     names: dict[str, int],
@@ -218,25 +246,24 @@ def map_keyframes(
 ) -> Mapping | None:
     """Map the pictures that `write_pictures` wrote; None where no reconstruction registers enough of them.
 
-    ``scale`` = width of the mapping's pictures / width of the plate. A second seed is tried before giving up.
+    ``scale`` = width of the mapping's pictures / width of the plate. A second seed is tried before giving up. With a
+    ``lens`` that is given there is one for all key frames.
     """
     reader = _reader_options(folder / "masks", lens, scale, size)
-    database = _extract_and_match(folder, sorted(names), reader, features, threads, overlap)
+    database = _extract_and_match(folder, sorted(names), reader, False, features, threads, overlap)
     if lens is None:
         # Without it the mapping starts from a guess, and a camera that turns about one axis only may stay there.
         pycolmap.calibrate_view_graph(database, pycolmap.ViewGraphCalibrationOptions(random_seed=_SEED))
     step()
-    best: Mapping | None = None
-    for seed in (_SEED, _SEED + 1):
-        model = _map_globally(folder, database, seed, threads, fixed_lens=lens is not None and not lens.refine)
-        step()
-        if model is None or model.num_reg_images() < 2:
-            continue
-        mapping = _read_model(model, names, scale)
-        if best is None or len(mapping.keyframe) > len(best.keyframe):
-            best = mapping
-        if len(best.keyframe) == len(names):
-            break
-    if best is None or len(best.keyframe) < max(2, _MIN_SHARE * len(names)):
-        return None
-    return best
+    model = _best_model(folder, database, len(names), threads, lens is not None and not lens.refine, step)
+    if lens is None and (model is None or zoom.focal_ratio(model) > zoom.ZOOM_RATIO):
+        # What bends pictures and what zooms cannot be told apart picture by picture: no distortion here.
+        reader.camera_model = "SIMPLE_PINHOLE"
+        database = _extract_and_match(folder, sorted(names), reader, True, features, threads, overlap)
+        zoom.calibrate_each(database)
+        zooming = _best_model(folder, database, len(names), threads, False, step)
+        if zooming is not None:
+            zoom.drop_wrong_lenses(zooming)
+        if _enough(zooming, len(names)) and (model is None or _explains_better(zooming, model)):
+            model = zooming
+    return None if model is None else _read_model(model, names, scale)

@@ -297,7 +297,7 @@ def pan_mapping(flow: Flow, pan: Pan, keyframe: Array, intrinsics: Array, distor
     return Mapping(
         keyframe=keyframe.astype(np.int32),
         world_from_camera=rigid(pan.rotation, np.zeros(3)),
-        intrinsics=intrinsics,
+        intrinsics=np.tile(intrinsics, (len(keyframe), 1)),
         distortion=distortion,
         points=points,
         error=np.zeros(0),

@@ -18,6 +18,7 @@ from ...scene4d.camera import rigid
 from ...scene4d.rotations import nearest_rotation, slerp_matrices
 from .mapping import Mapping
 from .pose_refinement import refine_pose
+from .zoom import interpolate_intrinsics
 
 Array = NDArray[Any]
 
@@ -75,11 +76,13 @@ def register_all_frames(
     scale: float,
     step: Callable[[], None],
     fixed_centre: bool = False,
-) -> tuple[Array, Array]:
-    """Poses (F,4,4) and median errors (F,) px of the plate; ``pictures`` gives (index, grey (h,w)) of all F in order.
+) -> tuple[Array, Array, Array]:
+    """Poses (F,4,4), intrinsics (F,4) and median errors (F,) px of the plate; ``pictures`` gives (index, grey (h,w))
+    of all F in order.
 
-    Key frames keep the pose of the mapping. ``fixed_centre`` lets the camera only turn.
+    Key frames keep the pose and lens of the mapping. ``fixed_centre`` lets the camera only turn.
     """
+    intrinsics = interpolate_intrinsics(mapping.intrinsics, mapping.keyframe, count)
     poses = interpolate_poses(mapping.world_from_camera, mapping.keyframe, count)
     errors = np.full(count, np.nan)
     seen_in = [mapping.observation_keyframe == row for row in range(len(mapping.keyframe))]
@@ -89,10 +92,10 @@ def register_all_frames(
     for index, picture in pictures:
         held.append(picture)
         if index in row_of or index == count - 1:
-            _register_span(mapping, held, first_held, row_of, seen_in, scale, poses, errors, fixed_centre)
+            _register_span(mapping, held, first_held, row_of, seen_in, scale, intrinsics, poses, errors, fixed_centre)
             held, first_held = [picture], index
         step()
-    return poses, errors
+    return poses, intrinsics, errors
 
 
 def _register_span(
@@ -102,6 +105,7 @@ def _register_span(
     row_of: dict[int, int],
     seen_in: list[Array],
     scale: float,
+    intrinsics: Array,
     poses: Array,
     errors: Array,
     fixed_centre: bool,
@@ -126,6 +130,6 @@ def _register_span(
         weights = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
         prior = 0.003 if len(points) < _FEW_POINTS else np.inf
         poses[frame], errors[frame] = refine_pose(
-            poses[frame], mapping.points[points], pixels, weights, mapping.intrinsics, mapping.distortion,
+            poses[frame], mapping.points[points], pixels, weights, intrinsics[frame], mapping.distortion,
             prior_sigma=prior, fixed_centre=fixed_centre,
         )  # fmt: skip

@@ -27,7 +27,7 @@ def scene_points(frames: FramesResult, scene: SceneResult, people_folder: Path, 
     pictures = read_pictures(reader, frames, people_folder, keyframe, _WIDTH)
     flow = motion.background_flow(pictures.grey, pictures.people, pictures.scale)
     poses = np.asarray(scene.world_from_camera)[keyframe]
-    mapping = triangulate(flow, np.array(keyframe), poses, scene.intrinsics[0], scene.distortion)
+    mapping = triangulate(flow, np.array(keyframe), poses, np.asarray(scene.intrinsics)[keyframe], scene.distortion)
     return replace(
         scene,
         points=mapping.points,

@@ -177,7 +177,7 @@ def _finished(shot: Shot, scene: SceneResult, asked: int) -> SceneResult:
     mapping = Mapping(
         keyframe=keyframe,
         world_from_camera=np.asarray(scene.world_from_camera)[keyframe],
-        intrinsics=np.asarray(scene.intrinsics)[0],
+        intrinsics=np.asarray(scene.intrinsics)[keyframe],
         distortion=np.asarray(scene.distortion),
         points=np.asarray(scene.points),
         error=error,
@@ -186,7 +186,7 @@ def _finished(shot: Shot, scene: SceneResult, asked: int) -> SceneResult:
         observation_pixel=np.asarray(scene.observation_pixel),
     )
     count, pictures = len(shot.frames.frame), shot.pictures
-    poses, errors = register_all_frames(mapping, shot.grey_pictures(), count, pictures.scale, shot.step)
+    poses, _, errors = register_all_frames(mapping, shot.grey_pictures(), count, pictures.scale, shot.step)
     scene = replace(
         scene,
         world_from_camera=poses,

@@ -68,7 +68,7 @@ def given_camera(shot: Shot, camera_file: Path) -> SceneResult:
         flow,
         np.array(pictures.keyframe),
         given.world_from_camera[pictures.keyframe],
-        given.intrinsics[0],
+        given.intrinsics[pictures.keyframe],
         given.distortion,
     )
     return _around(mapping, given, shot)
@@ -78,17 +78,16 @@ def _around(mapping: Mapping, given: GivenCamera | None, shot: Shot) -> SceneRes
     """All frames, colours, ground and depth around a mapping of the key frames."""
     frames, pictures, count = shot.frames, shot.pictures, len(shot.frames.frame)
     if given is None:
-        poses, errors = register_all_frames(mapping, shot.grey_pictures(), count, pictures.scale, shot.step)
-        intrinsics = np.tile(mapping.intrinsics, (count, 1))
+        poses, intrinsics, errors = register_all_frames(mapping, shot.grey_pictures(), count, pictures.scale, shot.step)
     else:
-        poses, errors, intrinsics = given.world_from_camera, np.full(count, np.nan), given.intrinsics
+        poses, intrinsics, errors = given.world_from_camera, given.intrinsics, np.full(count, np.nan)
     maps = make_depth_maps(
         frames,
         shot.reader,
         lambda index: shot.mask(index, pictures.size),
         mapping.keyframe,
         poses,
-        intrinsics[0],
+        intrinsics,
         mapping.distortion,
         mapping.points,
         mapping.observation_keyframe,

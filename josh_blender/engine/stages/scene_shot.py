@@ -16,6 +16,7 @@ from ..depth.depth_maps import DepthSettings
 from ..results import FramesResult, PeopleResult
 from ..sfm.given import read_given_camera
 from ..sfm.mapping import KnownLens
+from ..sfm.zoom import ZOOM_RATIO
 from ..video.reader import FrameReader
 
 Array = NDArray[Any]
@@ -87,6 +88,9 @@ class Shot:
         settings = self.settings
         if settings.camera_file is not None:
             given = read_given_camera(settings.camera_file, self.frames.frame)
+            if np.ptp(np.log(given.intrinsics[:, 0])) > np.log(ZOOM_RATIO):
+                # A lens that zooms is found again picture by picture; a constant one is a start worth having.
+                return None
             return KnownLens(given.intrinsics[0], given.distortion, refine=True)
         if settings.focal_px is not None:
             centre = [self.size[0] / 2.0, self.size[1] / 2.0]

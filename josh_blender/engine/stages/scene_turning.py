@@ -53,7 +53,7 @@ def turning_camera(kind: str, pan: motion.Pan | None, flow: motion.Flow, shot: S
         if kind == "static":
             pan = motion.solve_pan(flow, len(pictures.keyframe), size, focal)
         mapping = motion.pan_mapping(flow, pan, np.array(pictures.keyframe), intrinsics, distortion)
-        poses, errors = register_all_frames(
+        poses, _, errors = register_all_frames(
             mapping, shot.grey_pictures(), count, pictures.scale, shot.step, fixed_centre=True
         )
         # The centre is one point, exactly.
