@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import zoom
 from .loop_pairs import loop_pairs
+from .pieces import join_pieces
 
 Array = NDArray[Any]
 
@@ -216,6 +217,8 @@ def _best_model(
     for seed in (_SEED, _SEED + 1):
         model = _map_globally(folder, database, seed, threads, fixed_lens)
         step()
+        if model is not None:
+            join_pieces(model, database, fixed_lens)
         if model is not None and (best is None or model.num_reg_images() > best.num_reg_images()):
             best = model
         if best is not None and best.num_reg_images() == wanted:
