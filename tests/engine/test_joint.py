@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from synthetic_walk import FOCAL, Errors, Walk, make_walk
 
 from josh_blender.engine.results import JointResult
 from josh_blender.engine.solver.build import Place, foot_touches
+from josh_blender.engine.solver.bundle import with_measured_noise
 from josh_blender.engine.solver.depth_alignment import aligned, depth_factors
 from josh_blender.engine.solver.region_points import FOOT_REGIONS, region_mix
+from josh_blender.engine.solver.settings import SolverSettings
 from josh_blender.engine.solver.surfaces import read_depth_clouds
 from josh_blender.engine.stages.joint import (
     JointSettings,
@@ -24,6 +27,7 @@ from josh_blender.engine.stages.joint_scale import where_most_stand
 from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.camera import invert_rigid, transform
 from josh_blender.scene4d.conventions import CONTACT_REGIONS
+from josh_blender.scene4d.rotations import axis_angle_from_matrix
 
 ERRORS = Errors(
     landmark_px=2.0, depth=0.02, depth_bias=0.04, side_m=0.02, pose_degrees=5.0, match_px=0.7, contact_flips=0.05
@@ -264,6 +268,23 @@ def camera_scale_error(walk: Walk, result: JointResult) -> float:
     """Logarithm of the path's length over the true one."""
     length = [np.linalg.norm(path[-1, :3, 3] - path[0, :3, 3]) for path in (result.world_from_camera, walk.camera)]
     return float(np.log(length[0] / length[1]))
+
+
+@pytest.mark.parametrize(("noise_px", "sigma_px"), [(0.1, 0.25), (0.9, 0.48), (4.0, 1.0)])
+def test_sightings_count_for_as_exact_as_they_are(noise_px: float, sigma_px: float) -> None:
+    # In pixels of an image 512 px long; the walk's is 960.
+    scene = make_walk(errors=Errors(match_px=noise_px)).scene
+    settings = with_measured_noise(SolverSettings(), scene)
+    assert settings.correspondence_px == pytest.approx(sigma_px, rel=0.03)
+
+
+def test_people_do_not_bend_a_camera_that_exact_sightings_hold() -> None:
+    walk = make_walk(errors=replace(ERRORS, match_px=0.15, landmark_px=4.0))
+    result = solve(walk)
+    found = invert_rigid(result.world_from_camera[0]) @ result.world_from_camera
+    truth = invert_rigid(walk.camera[0]) @ walk.camera
+    turn = axis_angle_from_matrix(np.swapaxes(found[:, :3, :3], 1, 2) @ truth[:, :3, :3])
+    assert np.degrees(np.linalg.norm(turn, axis=-1)).max() < 0.02
 
 
 def test_first_votes_that_are_far_off_are_mended_and_good_ones_kept(tmp_path: Path) -> None:

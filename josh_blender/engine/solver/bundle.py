@@ -25,6 +25,8 @@ Array = NDArray[Any]
 _POINTS_PER_KEYFRAME = 2000
 _STEPS = 40
 _TOLERANCE = 1e-8
+#: Sightings are never taken for more exact than this, px of an image 512 px long.
+_LEAST_SIGMA_PX = 0.25
 
 
 def loosened(settings: SolverSettings, focal_sigma: float) -> SolverSettings:
@@ -69,3 +71,17 @@ def reprojection_errors(scene: SceneResult) -> Array:
     pixel = project(local[ahead], np.asarray(scene.intrinsics)[frame[ahead]], scene.distortion)
     error[ahead] = np.linalg.norm(pixel - np.asarray(scene.observation_pixel)[ahead], axis=1)
     return error
+
+
+def with_measured_noise(settings: SolverSettings, scene: SceneResult) -> SolverSettings:
+    """Settings that take the sightings for as exact as the scene says they are, and for no less than ``settings`` do.
+
+    The sigma is that of a two-dimensional normal distribution with the median of `reprojection_errors`,
+    sigma sqrt(2 log 2). A scene without sightings leaves the settings as they are.
+    """
+    error = reprojection_errors(scene)
+    if not len(error):
+        return settings
+    long_side = 2.0 * float(np.max(np.asarray(scene.intrinsics)[0, 2:]))
+    sigma = float(np.median(error)) / np.sqrt(2.0 * np.log(2.0)) * 512.0 / long_side
+    return replace(settings, correspondence_px=float(np.clip(sigma, _LEAST_SIGMA_PX, settings.correspondence_px)))

@@ -29,7 +29,7 @@ from ..results import (
 )
 from ..solver import build, levenberg
 from ..solver.build import Figure, Place
-from ..solver.bundle import loosened
+from ..solver.bundle import loosened, with_measured_noise
 from ..solver.depth_alignment import aligned
 from ..solver.settings import SolverSettings
 from ..solver.state import State
@@ -83,6 +83,7 @@ def run_joint(
     if lens is not None:
         scene = replace(scene, ground=ground_of(scene, people, clouds))
         solver = loosened(solver, scene.focal_sigma)
+    solver = with_measured_noise(solver, scene)
     place = Place(up_direction(scene, figures), np.asarray(scene.ground, np.float64), clouds)
     total = solver.rounds + 2
     progress(0, total)
@@ -114,6 +115,7 @@ def run_joint(
         )
         log_scale = float(state.cameras.log_scale)
         report["solve"] = history.as_json()
+        report["correspondence_px"] = solver.correspondence_px
         if scale_free:
             report["scale_sigma_formal"] = sigma_formal
             sigma = float(np.hypot(start.sigma, sigma_formal * np.sqrt(_CORRELATION)))
