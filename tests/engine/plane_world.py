@@ -89,15 +89,17 @@ def panning(count: int, degrees: float = 25.0) -> np.ndarray:
     return rigid(matrix_from_axis_angle(np.radians(degrees) * way * [-0.15, 1.0, 0.0]), np.zeros(3))
 
 
-def write_clip(folder: Path, poses: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> FramesResult:
-    """A sequence of pictures of `street` at 25 per second, as stage 1 describes it."""
+def write_clip(
+    folder: Path, poses: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int], fps: int = 25
+) -> FramesResult:
+    """A sequence of pictures of `street`, as stage 1 describes it; intrinsics (4,) for all or (F,4)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, pose in enumerate(poses):
-        cv2.imwrite(str(folder / f"clip_{number:04d}.png"), draw(street(), pose, intrinsics, size)[0])
+    for number, (pose, lens) in enumerate(zip(poses, np.broadcast_to(intrinsics, (len(poses), 4)), strict=True)):
+        cv2.imwrite(str(folder / f"clip_{number:04d}.png"), draw(street(), pose, lens, size)[0])
     source = VideoSource(
-        str(folder / "clip_0000.png"), "images", size[0], size[1], 25, 1, len(poses), 0, "identity", "sRGB"
+        str(folder / "clip_0000.png"), "images", size[0], size[1], fps, 1, len(poses), 0, "identity", "sRGB"
     )
-    return FramesResult(source, np.arange(len(poses), dtype=np.int32), np.arange(len(poses)) / 25.0)
+    return FramesResult(source, np.arange(len(poses), dtype=np.int32), np.arange(len(poses)) / fps)
 
 
 def nobody() -> PeopleResult:

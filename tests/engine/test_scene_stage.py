@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plane_world import nobody, panning, travelling, write_clip
+from plane_world import nobody, panning, street, travelling, write_clip
 
 from josh_blender.engine.depth.lookup import read_depth_map
 from josh_blender.engine.results import FramesResult, SceneResult
@@ -32,12 +32,20 @@ def still(tmp_path_factory) -> FramesResult:
     return write_clip(tmp_path_factory.mktemp("still"), np.tile(np.eye(4), (8, 1, 1)), INTRINSICS, SIZE)
 
 
-def write_camera(path: Path, poses: np.ndarray) -> Path:
+@pytest.fixture(scope="module")
+def zooming(tmp_path_factory) -> tuple[FramesResult, np.ndarray, np.ndarray]:
+    poses = travelling(26, 2.5)
+    lens = np.tile(INTRINSICS, (26, 1))
+    lens[:, :2] *= np.linspace(1.0, 1.25, 26)[:, None]
+    return write_clip(tmp_path_factory.mktemp("zooming"), poses, lens, SIZE, fps=10), poses, lens
+
+
+def write_camera(path: Path, poses: np.ndarray, intrinsics: np.ndarray = INTRINSICS) -> Path:
     np.savez(
         path,
         frame=np.arange(len(poses), dtype=np.int32),
         world_from_camera=poses,
-        intrinsics=np.tile(INTRINSICS, (len(poses), 1)),
+        intrinsics=np.array(np.broadcast_to(intrinsics, (len(poses), 4))),
         distortion=np.zeros(5),
     )
     return path
@@ -81,6 +89,26 @@ def test_given_camera_is_kept_exactly_and_is_metric(moving, tmp_path):
     assert result.metric
     # The floor is seen from 4.7 to 7 ahead only: what lies under the camera is extrapolated.
     assert np.degrees(np.arccos(-result.ground[1])) < 1.0 and result.ground[3] == pytest.approx(1.5, abs=0.07)
+
+
+@pytest.mark.slow
+def test_a_lens_that_zooms_has_its_focal_length_on_every_frame(zooming, tmp_path):
+    frames, _, lens = zooming
+    result = solve(frames, tmp_path)
+    assert result.camera_kind == "moving" and len(result.keyframe) == 13
+    share = result.intrinsics[:, 0] / lens[:, 0]
+    # Three planes leave the focal length itself loose; how it changes is seen.
+    assert share.mean() == pytest.approx(1.0, abs=0.08)
+    assert share.max() / share.min() < 1.02
+    np.testing.assert_array_equal(result.intrinsics[:, 2:], lens[:, 2:])
+
+
+def test_a_given_camera_may_zoom(zooming, tmp_path):
+    frames, poses, lens = zooming
+    result = solve(frames, tmp_path, camera_file=write_camera(tmp_path / "camera.npz", poses, lens))
+    np.testing.assert_array_equal(result.intrinsics, lens)
+    off = [np.abs(result.points @ item.plane[:3] + item.plane[3]) for item in street()]
+    assert np.median(np.min(off, axis=0)) < 0.04
 
 
 def test_camera_file_that_is_too_short_is_refused(still, tmp_path):

@@ -107,7 +107,7 @@ def _drop_points_between(model: Any, piece: set[int]) -> None:
 def _attach(model: Any, main: set[int], piece: set[int], pairs: list[_Pair]) -> bool:
     """Move a piece to where its matches with the main one put it, and make one point of two; whether that worked."""
     _drop_points_between(model, piece)
-    matched, depth = [], []
+    depth: dict[tuple[int, int], float] = {}
     for pair in pairs:
         if pair.first in piece and pair.second in main:
             columns = pair.apart[:, ::-1]
@@ -118,12 +118,12 @@ def _attach(model: Any, main: set[int], piece: set[int], pairs: list[_Pair]) -> 
         centre = _centre(model, pair.first if pair.first in main else pair.second)
         for ours, theirs in columns:
             if model.exists_point3D(ours) and model.exists_point3D(theirs):
-                matched.append((int(ours), int(theirs)))
-                depth.append(np.linalg.norm(model.points3D[int(ours)].xyz - centre))
+                depth[int(ours), int(theirs)] = float(np.linalg.norm(model.points3D[int(ours)].xyz - centre))
+    matched = list(depth)
     if len(matched) < _EVIDENCE:
         return False
     target, source = (np.array([model.points3D[row[side]].xyz for row in matched]) for side in (0, 1))
-    options = pycolmap.RANSACOptions(max_error=_TOLERANCE * float(np.median(depth)), random_seed=_SEED)
+    options = pycolmap.RANSACOptions(max_error=_TOLERANCE * float(np.median(list(depth.values()))), random_seed=_SEED)
     found: Any = pycolmap.estimate_sim3d_robust(source, target, options)
     if found is None or found["num_inliers"] < _EVIDENCE:
         return False
