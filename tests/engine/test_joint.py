@@ -11,12 +11,12 @@ from random_walks import fault, random_walk
 from synthetic_walk import FOCAL, Errors, Walk, make_walk
 
 from josh_blender.engine.results import JointResult
-from josh_blender.engine.solver.build import Place, foot_touches
 from josh_blender.engine.solver.bundle import with_measured_noise
 from josh_blender.engine.solver.depth_alignment import aligned, depth_factors
 from josh_blender.engine.solver.region_points import FOOT_REGIONS, region_mix
 from josh_blender.engine.solver.settings import SolverSettings
 from josh_blender.engine.solver.surfaces import read_depth_clouds
+from josh_blender.engine.solver.touches import Place, foot_touches
 from josh_blender.engine.stages.joint import (
     JointSettings,
     make_figures,

@@ -16,10 +16,11 @@ from josh_blender.engine.solver.body_points import BODY_SIZE, pose
 from josh_blender.engine.solver.problem import Problem
 from josh_blender.engine.solver.residuals import moment
 from josh_blender.engine.solver.settings import SolverSettings
-from josh_blender.engine.solver.sightings import chosen_points
+from josh_blender.engine.solver.sightings import chosen_points, observations
 from josh_blender.engine.solver.state import State, retract
 from josh_blender.engine.solver.surfaces import DepthCloud
 from josh_blender.engine.solver.timeline import cut_of
+from josh_blender.engine.solver.touches import Place, foot_touches, support_of
 from josh_blender.engine.stages import joint
 from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.conventions import JOINT_NAMES
@@ -31,7 +32,7 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
     """The joint problem of a walk, with one depth map's surface under the first contact, and a state off its start."""
     model = load_default_body()
     figures = joint.make_figures(model, walk.frames, walk.people, walk.bodies, walk.contact)
-    place = build.Place(joint.up_direction(walk.scene, figures), walk.scene.ground, [])
+    place = Place(joint.up_direction(walk.scene, figures), walk.scene.ground, [])
     people = [build.person_problem(figure, walk.scene, model, True, SETTINGS) for figure in figures]
     # Maps from elsewhere: their depths take part.
     scene = replace(walk.scene, focal_sigma=0.05)
@@ -50,8 +51,8 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
     cameras = problem.initial.cameras
     associated = []
     for person, figure, body in zip(people, figures, problem.initial.bodies, strict=True):
-        touches = build.foot_touches(figure, body)
-        support = build.support_of(figure, touches, cameras.rotation.numpy(), cameras.centre.numpy(), walk.scale, place)
+        touches = foot_touches(figure, body)
+        support = support_of(figure, touches, cameras.rotation.numpy(), cameras.centre.numpy(), walk.scale, place)
         support.depth[::2] = 0
         associated.append(build.with_surfaces(person, figure, touches, support, walk.scene, [cloud]))
     problem = replace(problem, people=tuple(associated))
@@ -148,7 +149,7 @@ def test_gradient_of_the_whole_cost(small: tuple[Problem, State]) -> None:
     still = torch.zeros(problem.layout.size, dtype=torch.float64)
     state = retract(state, problem.layout, still, [arms], torch.zeros_like(state.points))
     terms = levenberg.Terms(SETTINGS, problem.image_long_side)
-    held = replace(problem, observations=build.observations(make_walk(seconds=0.4, moving=False).scene, 0)[0])
+    held = replace(problem, observations=observations(make_walk(seconds=0.4, moving=False).scene, 0)[0])
     system = levenberg.assemble(held, terms, state)
     assert levenberg.evaluate(held, terms, state)["self_collision"] > 0.0
     torch.manual_seed(3)

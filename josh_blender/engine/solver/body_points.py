@@ -10,7 +10,7 @@ Pose blend shapes are left out: the shipped body has none; on true SMPL they mov
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -73,6 +73,21 @@ def body_points(
         descends[JOINT_PARENTS[child]] += descends[child]
     arrays = (share, rest, rest_dirs, joints, joint_dirs, descends)
     return BodyPoints(*(torch.as_tensor(array, dtype=torch.float64) for array in arrays))
+
+
+def vertex_points(model: BodyModel, vertices: NDArray[np.int64], beta_count: int) -> BodyPoints:
+    """Vertices (P,) of the body, each by itself."""
+    nothing = np.zeros((0, JOINT_COUNT))
+    frame = body_points(model, np.zeros((0, len(model.v_template))), nothing, beta_count)
+    weight = np.asarray(model.weights, np.float64)[vertices]
+    template = np.asarray(model.v_template, np.float64)[vertices]
+    dirs = np.asarray(model.shapedirs, np.float64)[vertices][..., :beta_count]
+    return replace(
+        frame,
+        weight=torch.as_tensor(weight),
+        rest=torch.as_tensor(weight[..., None] * template[:, None]),
+        dirs=torch.as_tensor(weight[..., None, None] * dirs[:, None]),
+    )
 
 
 def stack_points(*sets: BodyPoints) -> BodyPoints:

@@ -17,7 +17,7 @@ from .state import Body, Layout, State
 @dataclass(frozen=True)
 class Surfaces:
     """What lies under N contacts: row (N,) point of the body, frame (N,) of the person, normal (N,3) of the plane in
-    the world, weight (N,) 0..1.
+    the world, reach (N,): how far the skin lies beyond that point against the normal, m, weight (N,) 0..1.
 
     The plane goes with the camera that saw it: local (N,3) is a point of it in the axes of the camera of frame
     seen_from (N,), scene units, as the lens and the depth map of number depth (N,) were before the solve (-1: no map).
@@ -29,6 +29,7 @@ class Surfaces:
     seen_from: Tensor
     normal: Tensor
     depth: Tensor
+    reach: Tensor
     weight: Tensor
 
 

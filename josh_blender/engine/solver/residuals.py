@@ -144,7 +144,7 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class ContactScale:
-    """L_c1: a point in contact lies on the local plane of the scene: n . (x_w - s X).
+    """L_c1: skin in contact lies on the local plane of the scene: n . (x_w - s X) - r, r from the point to the skin.
 
     X goes with the camera that saw it, its lens and its depth map: X = C + R diag(1/l, 1/l, 1) e^d X_local, l the
     factor on the focal length, d the log scale of the map. So what holds the feet also holds cameras and lens.
@@ -171,7 +171,7 @@ class ContactScale:
         surfaces = at.person.surfaces
         surface = self._surface(at, self._from_camera(at, depth))
         gap = world_points(at, surfaces.frame, surfaces.row) - at.cameras.scale * surface
-        return ((gap * surfaces.normal).sum(-1) / self.sigma)[:, None, None]
+        return (((gap * surfaces.normal).sum(-1) - surfaces.reach) / self.sigma)[:, None, None]
 
     def confidence(self, at: Moment) -> Tensor:
         return at.person.surfaces.weight[:, None]

@@ -11,7 +11,8 @@ class SolverSettings:
 
     correspondence_px: L_2D of scene points, px of an image 512 px long. landmark: share of the person's size on the
     image (focal / distance, px per metre of body), so 0.01 is 1 cm seen square on; landmark_floor_px: at least this.
-    contact: distance of a sole to the surface under it, m (L_c1). static: speed of a point in contact, m/s (L_c2).
+    contact: distance of skin to the surface that it touches, m (L_c1). static: speed of a point in contact, m/s (L_c2);
+    unlabelled: how much a foot without a label counts as one that stands (labels miss the ends of stands and fail).
     root_side, root_depth: the body's place against its estimate, m and share of its depth (one error of depth per
     track, not one per frame: the sigma of a frame grows with the root of their number); pose_degrees, betas:
     likewise (L_p). height_known, height_unknown: the body's height, m (people differ by more, but errors of landmarks
@@ -31,6 +32,7 @@ class SolverSettings:
     landmark_floor_px: float = 1.0
     contact: float = 0.02
     static: float = 0.06
+    unlabelled: float = 0.1
     root_side: float = 0.05
     root_depth: float = 0.05
     pose_degrees: float = 10.0

@@ -32,6 +32,8 @@ _LEAST_POINTS = 12
 _LEAST_CONFIDENCE = 0.3
 #: Points of one map, and of all maps of a long video together.
 _MOST_POINTS, _MOST_OF_ALL = 20_000, 2_000_000
+#: Of how many points of a map rays are asked: their levels are medians.
+_MOST_ALONG_RAYS = 5_000
 #: Spread of a level relative to its depth below the camera.
 _ONE_LEVEL = 0.03
 
@@ -73,8 +75,8 @@ class DepthCloud:
 
     @cached_property
     def tree(self) -> cKDTree:
-        """A search tree of ``points``."""
-        return cKDTree(self.points)
+        """A search tree of ``points``, made fast: it is asked about a few places only."""
+        return cKDTree(self.points, compact_nodes=False, balanced_tree=False)
 
     def depths_at(self, rays: Array) -> Array:
         """Depth (N,) at rays (N,2) x/z, y/z of its camera; nan where the map has nothing there."""
@@ -95,6 +97,11 @@ class Support:
     normal: Array
     depth: Array
     weight: Array
+
+    def and_also(self, others: Support) -> Support:
+        """The surfaces under both."""
+        parts = zip(vars(self).values(), vars(others).values(), strict=True)
+        return Support(*(np.concatenate(pair) for pair in parts))
 
 
 def read_depth_clouds(
@@ -171,10 +178,11 @@ def find_support_along_rays(
         turn, origin = rotation[members[0]], centre[members[0]]
         number = int(np.argmin(np.abs(cloud_frames - position)))
         cloud = clouds[number]
-        local = (cloud.points - origin) @ turn
+        seen = cloud.points[:: max(1, len(cloud.points) // _MOST_ALONG_RAYS)] - origin
+        local = seen @ turn
         ahead = local[:, 2] > 1e-6
         flat = local[ahead, :2] / local[ahead, 2:]
-        rise = (cloud.points[ahead] - origin) @ up
+        rise = seen[ahead] @ up
         for row in members:
             near = ((flat - ray[row]) ** 2).sum(1) < (_RADIUS / max(sole[row, 2], 0.1)) ** 2
             if near.sum() < _LEAST_POINTS or slope[row] > -1e-3:

@@ -28,12 +28,13 @@ from ..results import (
     SceneResult,
 )
 from ..solver import build, levenberg
-from ..solver.build import Figure, Place
 from ..solver.bundle import loosened, with_measured_noise
 from ..solver.depth_alignment import aligned
+from ..solver.figures import Figure, body_map, make_figure
 from ..solver.settings import SolverSettings
 from ..solver.state import State
 from ..solver.surfaces import read_depth_clouds
+from ..solver.touches import Place, foot_touches, lower_foot_touches, supported
 from ..solver.upright import mean_direction
 from ..threads import one_torch_thread
 from .joint_lens import ground_of, settled
@@ -157,13 +158,13 @@ def make_figures(
     """Everyone with a fit, joined with track and contacts."""
     tracks = {track.id: track for track in people.tracks}
     contacts = {person.track_id: person.contact for person in contact.people}
-    points = build.body_map(model)
+    points = body_map(model)
     time = np.asarray(frames.time, np.float64)
     result = []
     for fit in bodies.people:
         track = untangled(tracks[fit.track_id], time[tracks[fit.track_id].index])
         labels = contacts.get(fit.track_id, np.zeros((len(fit.index), len(model.region_names))))
-        result.append(build.make_figure(model, points, fit, track, labels, time))
+        result.append(make_figure(model, points, fit, track, labels, time))
     return result
 
 
@@ -218,10 +219,10 @@ def solve_people(
         associated = []
         for person, figure, body in zip(people, figures, state.bodies, strict=True):
             if lower_feet:
-                touches = build.lower_foot_touches(figure, body, place.up @ rotation[figure.fit.index])
+                feet = lower_foot_touches(figure, body, place.up @ rotation[figure.fit.index])
             else:
-                touches = build.foot_touches(figure, body)
-            support = build.support_of(figure, touches, rotation, centre, scale, place)
+                feet = foot_touches(figure, body)
+            touches, support = supported(figure, body, feet, rotation, centre, scale, place)
             associated.append(build.with_surfaces(person, figure, touches, support, scene, place.clouds))
         problem = replace(problem, people=tuple(associated))
         if number + 1 < settings.rounds:

@@ -9,10 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results import SceneResult
-from ..solver import build
 from ..solver.body_points import pose
-from ..solver.build import Figure, Place, Touches
+from ..solver.figures import Figure
 from ..solver.scale import ScaleEstimate, Votes, combine_votes, smooth_motion_scale, standing_scale
+from ..solver.touches import (
+    Place,
+    Touches,
+    foot_touches,
+    lower_foot_touches,
+    stands,
+    support_of,
+    touch_votes,
+)
 
 Array = NDArray[Any]
 
@@ -57,8 +65,8 @@ def _vote(
     for _ in range(_SCALE_ROUNDS):
         values, weights, owners = [], [], []
         for figure, touch in zip(figures, touches, strict=True):
-            support = build.support_of(figure, touch, rotation, centre, scale, place)
-            value, weight = build.touch_votes(figure, touch, support, rotation, centre)
+            support = support_of(figure, touch, rotation, centre, scale, place)
+            value, weight = touch_votes(figure, touch, support, rotation, centre)
             values.append(value)
             weights.append(weight)
             owners.append(np.full(len(value), figure.fit.track_id))
@@ -90,18 +98,22 @@ def where_most_stand(
     def standing(tried: float) -> float:
         total = 0.0
         for figure, touch in zip(figures, touches, strict=True):
-            support = build.support_of(figure, touch, rotation, centre, tried, place)
+            support = support_of(figure, touch, rotation, centre, tried, place)
             index = figure.fit.index[touch.frame]
-            sole = centre[index] + np.einsum("nij,nj->ni", rotation[index], touch.sole) / tried
+            sole = centre[index] + np.einsum("nij,nj->ni", rotation[index], touch.point) / tried
             gap = np.einsum("ni,ni->n", sole - support.point, support.normal) * tried
             share = np.clip(1.0 - (gap / _STANDS_M) ** 2, 0.0, None)
             total += float((touch.weight * support.weight * share).sum())
         return total
 
+    now = standing(scale)
+    # Nothing can be clearly better where nearly everybody stands already.
+    if _CLEARLY * now >= sum(float(touch.weight.sum()) for touch in touches):
+        return scale
     scales = scale * np.exp(_TRIED)
     counts = np.array([standing(tried) for tried in scales])
     best = int(np.argmax(counts))
-    return float(scales[best]) if counts[best] > _CLEARLY * standing(scale) else scale
+    return float(scales[best]) if counts[best] > _CLEARLY * now else scale
 
 
 def start_scale(scene: SceneResult, voting: list[Figure], place: Place, height_known: bool) -> StartScale:
@@ -113,11 +125,11 @@ def start_scale(scene: SceneResult, voting: list[Figure], place: Place, height_k
         warning = "Nobody could be measured: the size of the scene is unknown and left as it came."
         return StartScale(0.0, 1.0, "none", {}, [warning], False)
     rotation, _ = poses_of(scene)
-    touches = [build.foot_touches(figure, figure.body) for figure in voting]
+    touches = [foot_touches(figure, figure.body) for figure in voting]
     found = _vote(scene, voting, touches, place)
     if found is not None:
         return StartScale(found.log_scale, found.sigma, source, _describe(found), [], False)
-    lower = [build.lower_foot_touches(figure, figure.body, place.up @ rotation[figure.fit.index]) for figure in voting]
+    lower = [lower_foot_touches(figure, figure.body, place.up @ rotation[figure.fit.index]) for figure in voting]
     found = _vote(scene, voting, lower, place)
     if found is not None:
         warning = "No foot was seen to stand: the scale assumes that the lower foot is on the ground."
@@ -135,20 +147,20 @@ def start_scale(scene: SceneResult, voting: list[Figure], place: Place, height_k
 def _stand_still(scene: SceneResult, voting: list[Figure], touches: list[Touches]) -> tuple[float, float] | None:
     """(log scale, sigma) at which standing feet stay where they are."""
     rotation, centre = poses_of(scene)
-    soles, frames, stands = [], [], []
+    soles, frames, numbered = [], [], []
     last = 0
     for figure, touch in zip(voting, touches, strict=True):
         if not len(touch.frame):
             continue
-        numbers = build.stands(touch) + last
+        numbers = stands(touch) + last
         last = int(numbers.max())
-        soles.append(touch.sole)
+        soles.append(touch.point)
         frames.append(figure.fit.index[touch.frame])
-        stands.append(numbers)
+        numbered.append(numbers)
     if not soles:
         return None
     frame = np.concatenate(frames)
-    return standing_scale(np.concatenate(soles), rotation[frame], centre[frame], np.concatenate(stands))
+    return standing_scale(np.concatenate(soles), rotation[frame], centre[frame], np.concatenate(numbered))
 
 
 def _smooth_motion(scene: SceneResult, voting: list[Figure]) -> list[tuple[float, float]]:
