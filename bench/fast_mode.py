@@ -111,6 +111,7 @@ def measure(name: str, rendered: Path, work: Path, mode: str) -> tuple[dict[str,
         words += ["--josh3r-weights", str(stand_in)]
     began = time.perf_counter()
     with (
+        patch("josh_blender.engine.networks.weights.check_weights", lambda *_: []),
         patch("josh_blender.engine.stages.motion.PairRunner", lambda *_: Oracle(truth, fit)),
         patch("josh_blender.engine.stages.motion.load_network", lambda *_: FastNetwork(None, fit, _PAIR_SECONDS)),  # type: ignore[arg-type]
     ):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -13,16 +11,18 @@ import torch
 from bench.sequences import names
 from josh_blender.scene4d.body import load_default_body
 
-from .compare import CHUNK, Row, compare, prepare, table
+from .compare import CHUNK, compare, prepare
 from .inputs import Variation
+from .rows import Row, table, write
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.controlled", description=__doc__)
     parser.add_argument("--sequences", nargs="+", default=list(names()), choices=names(), metavar="NAME")
     parser.add_argument("--levels", nargs="+", type=float, default=[1.0])
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--frames", type=int, default=CHUNK, help="of the beginning of each sequence")
+    parser.add_argument("--seeds", type=int, default=1, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--frames", type=int, default=CHUNK, help="of the beginning of each sequence, 0 for all of it")
     parser.add_argument("--quick", action="store_true", help="one small sequence, few frames")
     parser.add_argument("--no-baseline", action="store_true", help="only our solver")
     parser.add_argument("--no-contacts", action="store_true", help="contact labels withheld")
@@ -42,12 +42,12 @@ def main() -> int:
     for name in chosen:
         prepared = prepare(name, model, frames, small=arguments.quick)
         for level in arguments.levels:
-            for seed in range(arguments.seeds):
+            for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
                 new = compare(name, prepared, model, level, seed, variation, not arguments.no_baseline)
                 print(table(new).split("\nmean")[0], flush=True)
                 rows += new
                 if arguments.json:
-                    arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1), "utf-8")
+                    write(rows, arguments.json)
     print(table(rows))
     return 0
 

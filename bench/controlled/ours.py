@@ -74,20 +74,25 @@ def laid_out(truth: Truth, inputs: Inputs, joint: JointResult, model: BodyModel,
     return Scene4D(truth.name, known.source(truth), camera, people, PointCloud.empty(), truth.camera_kind, scale)
 
 
-def figures(truth: Truth, views: list[View], inputs: Inputs, scene: Scene4D, scale: float, model: BodyModel) -> Any:
-    """The figures of `evaluate`; where the camera hardly moves, the scale is that of the depth maps times ``scale``."""
+def figures(
+    truth: Truth, views: list[View], inputs: Inputs, scene: Scene4D, scale: float, model: BodyModel,
+    depths: list[Array] | None = None,
+) -> Any:  # fmt: skip
+    """The figures of `evaluate`; where the camera hardly moves, the scale is that of the depth maps: those given times
+    ``scale``, or ``depths`` in metres of a solver that sizes each by itself."""
     result = compare.evaluate(scene, known.true_scene(truth, model))
     if result["scale"]["measured_from"] == "depth":
-        ratio = depth_ratio(views, inputs, scale)
+        ratio = depth_ratio(views, inputs, scale, depths)
         result["scale"]["true_over_estimate"] = ratio
         result["scale"]["error_percent"] = metrics.scale_error(ratio)
     return result
 
 
-def depth_ratio(views: list[View], inputs: Inputs, scale: float) -> float:
+def depth_ratio(views: list[View], inputs: Inputs, scale: float, depths: list[Array] | None = None) -> float:
     """Median of true over estimated depth on the static pixels of all key frames."""
+    estimates = depths or [scale * given.depth for given in inputs.depths]
     ratios = []
-    for view, given in zip(views, inputs.depths, strict=True):
+    for view, given, estimate in zip(views, inputs.depths, estimates, strict=True):
         good = (given.depth > 0.0) & ~given.on_people
-        ratios.append(view.place[good] / (scale * given.depth[good]))
+        ratios.append(view.place[good] / estimate[good])
     return float(np.median(np.concatenate(ratios)))

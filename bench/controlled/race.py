@@ -2,6 +2,8 @@
 
 Ours runs anew with more and more steps per round allowed, from nothing each time, so that every point of its curve is
 what somebody who waits that long gets. The first-order solve's curve is traced; keeping its states costs it no time.
+So is the curve of our method on the first-order solve's own objective: ours minimises another one, so only that one
+can be asked when it comes to the same cost.
 """
 
 from __future__ import annotations
@@ -16,98 +18,109 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.baseline import adam, objective, problem, result
+from bench.baseline import adam, objective, problem, result, second_order
 from bench.sequences import names
 from josh_blender.engine.solver.settings import SolverSettings
 from josh_blender.scene4d.body import BodyModel, load_default_body
+from josh_blender.scene4d.scene import Scene4D
 
 from . import ours
 from .compare import Prepared, prepare
-from .inputs import Inputs, Variation, make_inputs
+from .inputs import Variation, make_inputs
 
 #: Steps per round allowed to ours; the last is what it takes by default.
 BUDGETS = (0, 1, 2, 4, SolverSettings().iterations)
 _TRACE_EVERY = 10
+#: What a solver has to come to, and the figure of a curve that says so.
+GOALS = {"its ATE": "ate_m", "its ATE up to scale": "ate_scaled_m", "its cost": "cost"}
 #: A curve has arrived where it is at most this many times its target.
 _NEAR = 1.01
 
 
 @dataclass(frozen=True)
 class Curve:
-    """seconds since the start, ATE in m and the reference's stage-2 objective at that moment."""
+    """seconds since the start; ATE in m, the same with the scale aligned too, and the reference's stage-2 objective at
+    that moment."""
 
     seconds: list[float]
     ate_m: list[float]
+    ate_scaled_m: list[float]
     cost: list[float]
 
-    def arrival(self, values: list[float], target: float) -> float:
-        """Seconds until a value is as low as a target; infinite where it never is."""
+    def arrival(self, figure: str, target: float) -> float:
+        """Seconds until a figure is as low as a target; infinite where it never is."""
+        values = getattr(self, figure)
         arrived = [when for when, value in zip(self.seconds, values, strict=True) if value <= _NEAR * target]
         return arrived[0] if arrived else float("inf")
 
 
 @dataclass(frozen=True)
 class Race:
-    """Both curves on one input."""
+    """All curves on one input. second_order: our method on the first-order solve's objective."""
 
     sequence: str
     seed: int
     ours: Curve
+    second_order: Curve
     first_order: Curve
 
-    def times(self) -> dict[str, tuple[float, float]]:
-        """Seconds of ours and of the first-order solve to the first-order one's final ATE, and to its final cost."""
-        own, other = self.ours, self.first_order
-        ate, cost = other.ate_m[-1], other.cost[-1]
-        return {
-            "ate": (own.arrival(own.ate_m, ate), other.arrival(other.ate_m, ate)),
-            "cost": (own.arrival(own.cost, cost), other.arrival(other.cost, cost)),
-        }
+    def times(self, figure: str) -> tuple[float, float, float]:
+        """Seconds of ours, of our method on the first-order solve's objective and of the first-order solve until a
+        figure is what it is in the end of the last."""
+        target = getattr(self.first_order, figure)[-1]
+        own, method, other = (x.arrival(figure, target) for x in (self.ours, self.second_order, self.first_order))
+        return own, method, other
 
 
 def race(name: str, prepared: Prepared, model: BodyModel, level: float, seed: int) -> Race:
-    """Both solvers on one input."""
+    """All solvers on one input."""
     truth, views = prepared.truth, prepared.views
     with tempfile.TemporaryDirectory() as folder:
         inputs = make_inputs(truth, views, prepared.sightings, model, level, seed, Path(folder), Variation())
         repaired = problem.make_problem(inputs, model, problem.REPAIRED)
-        run = adam.solve(repaired, problem.REPAIRED, trace_every=_TRACE_EVERY)
 
-        def ate(state: objective.ReferenceState) -> float:
-            joint = result.joint_result(repaired, state, inputs, model)
-            return _ate(prepared, inputs, ours.scene_of(truth, inputs, joint, model), joint.scale, model)
+        def ate(scene: Scene4D, scale: float) -> tuple[float, float]:
+            camera = ours.figures(truth, views, inputs, scene, scale, model)["camera"]
+            return float(camera["ate_m"]), float(camera["ate_scaled_m"])
 
-        first_order = Curve(run.trace.seconds, [ate(state) for state in run.trace.states], run.trace.cost)
-        own = Curve([], [], [])
+        def traced(run: adam.Run) -> Curve:
+            joints = [result.joint_result(repaired, state, inputs, model) for state in run.trace.states]
+            errors = [ate(ours.scene_of(truth, inputs, joint, model), joint.scale) for joint in joints]
+            return Curve(run.trace.seconds, [one for one, _ in errors], [two for _, two in errors], run.trace.cost)
+
+        own = Curve([], [], [], [])
         for budget in BUDGETS:
             solved = ours.solve(truth, inputs, model, SolverSettings(iterations=budget))
             own.seconds.append(solved.seconds)
-            own.ate_m.append(_ate(prepared, inputs, solved.scene, solved.joint.scale, model))
+            error, scaled = ate(solved.scene, solved.joint.scale)
+            own.ate_m.append(error)
+            own.ate_scaled_m.append(scaled)
             state = result.state_of_joint(repaired, solved.joint, inputs, model)
             own.cost.append(float(objective.stage_2(repaired, state)))
-    return Race(name, seed, own, first_order)
-
-
-def _ate(prepared: Prepared, inputs: Inputs, scene: object, scale: float, model: BodyModel) -> float:
-    figures = ours.figures(prepared.truth, prepared.views, inputs, scene, scale, model)
-    return float(figures["camera"]["ate_m"])
+        method = traced(second_order.solve(repaired))
+        return Race(name, seed, own, method, traced(adam.solve(repaired, problem.REPAIRED, trace_every=_TRACE_EVERY)))
 
 
 def table(races: list[Race]) -> str:
-    """Markdown: seconds to the first-order solve's final ATE and cost, and how many times sooner ours is there."""
-    lines = [
-        "| input | to its ATE: ours, first order | times sooner | to its cost: ours, first order | times sooner |",
-        "|---|---|---|---|---|",
-    ]
-    sooner: dict[str, list[float]] = {"ate": [], "cost": []}
-    for one in races:
-        cells = []
-        for goal, (own, other) in one.times().items():
-            sooner[goal].append(other / own)
-            cells += [f"{own:.1f} s, {other:.1f} s", f"{other / own:.1f}"]
-        lines.append(f"| {one.sequence} {one.seed} | {' | '.join(cells)} |")
-    middle = {goal: float(np.median(values)) for goal, values in sooner.items()}
-    return "\n".join([*lines, f"| median | | {middle['ate']:.1f} | | {middle['cost']:.1f} |"])
+    """Markdown, for every goal: seconds of each solver until there, and how many times sooner ours are."""
+    lines = []
+    for goal, figure in GOALS.items():
+        lines += [
+            f"| to {goal} | first order | ours | times sooner | our method, its objective | times sooner |",
+            "|---|---|---|---|---|---|",
+        ]
+        every = np.array([one.times(figure) for one in races])
+        sooner = every[:, 2:] / every[:, :2]
+        for one, (own, method, other), (a, b) in zip(races, every, sooner, strict=True):
+            lines.append(f"| {one.sequence} {one.seed} | {_s(other)} | {_s(own)} | {a:.1f} | {_s(method)} | {b:.1f} |")
+        a, b = np.median(sooner, axis=0)
+        own, method, other = np.median(every, axis=0)
+        lines.append(f"| median | {_s(other)} | {_s(own)} | {a:.1f} | {_s(method)} | {b:.1f} |\n")
+    return "\n".join(lines)
+
+
+def _s(seconds: float) -> str:
+    return f"{seconds:.2f} s" if np.isfinite(seconds) else "never"
 
 
 def main() -> int:
@@ -124,7 +137,7 @@ def main() -> int:
         prepared = prepare(name, model)
         for seed in range(arguments.seeds):
             races.append(race(name, prepared, model, arguments.level, seed))
-            print(name, seed, races[-1].ours, flush=True)
+            print(name, seed, races[-1].ours, races[-1].second_order, flush=True)
             if arguments.json:
                 arguments.json.write_text(json.dumps([asdict(one) for one in races], indent=1), "utf-8")
     print(table(races))
