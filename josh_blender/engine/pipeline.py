@@ -17,8 +17,9 @@ from .stage_runs import Made, StageRuns
 from .work_folder import WorkFolder
 
 
-def check_before_start(settings: ReconstructSettings) -> None:
-    """Everything that can be refused within a second: the settings, the preset, the input, the output, the disk.
+def check_before_start(settings: ReconstructSettings) -> list[str]:
+    """Everything that can be refused within a second: the settings, the preset, the input, the output, the disk, the
+    weights. Returns what is odd and yet no reason to refuse, in sentences.
 
     Raises:
         UserError: what is wrong and what to do.
@@ -36,16 +37,16 @@ def check_before_start(settings: ReconstructSettings) -> None:
             "bad_output", f"The folder “{settings.output}” cannot be made: {error.strerror}.", "Choose another one."
         ) from error
     check_room(settings.output)
-    if not settings.only_people:
-        _check_weights(settings)
+    return [] if settings.only_people else _check_weights(settings)
 
 
-def _check_weights(settings: ReconstructSettings) -> None:
+def _check_weights(settings: ReconstructSettings) -> list[str]:
     wanted = needed_weights(settings.mode, settings.preset)
-    if wanted:
-        from .networks.weights import check_weights_path
+    if not wanted:
+        return []
+    from .networks.weights import check_weights
 
-        check_weights_path(wanted, getattr(settings, f"{wanted}_weights"))
+    return check_weights(wanted, getattr(settings, f"{wanted}_weights"), settings.mast3r_weights)
 
 
 def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
@@ -56,7 +57,7 @@ def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
     Raises:
         UserError: what is wrong and what to do; finished stages stay.
     """
-    check_before_start(settings)
+    notes = check_before_start(settings)
     if settings.body is not None:
         from .body.smpl_files import prepare_body
 
@@ -68,6 +69,8 @@ def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
             stages = stages_of(settings.mode)
             stages = stages[:2] if settings.only_people else stages
             report.start(stages, work.scene, work.log)
+            for note in notes:
+                report.warning(note)
             result = _run_stages(settings, work, StageRuns(settings, work, report, stages))
             if not settings.only_people:
                 work.close()

@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
     if min(arguments.steps, arguments.size // 16, arguments.batch) < 1 or arguments.pair_seconds <= 0.0:
         raise UserError("bad_training", "Steps, batch, size and time must be positive.", "See `josh4d train --help`.")
+    from accelerate import PartialState
+
     from ..networks.josh3r import Josh3r
-    from ..networks.weights import NetworkFile, check_weights_path, load_mast3r
+    from ..networks.weights import NetworkFile, check_weights, load_mast3r
     from ..training.features import PictureShape, Sample, prepare
     from ..training.labels import read_clip
     from ..training.loop import WEIGHTS_NAME, TrainSettings, train
 
-    check_weights_path("mast3r", arguments.mast3r_weights)
-    device = choose_device(arguments.device)
+    for note in check_weights("mast3r", arguments.mast3r_weights):
+        _say(console, {"note": note}, note)
+    device = own_device(choose_device(arguments.device))
+    # Nobody is to give up on a process that has more to prepare.
+    processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=1))
+    share = (processes.process_index, processes.num_processes)
     backbone = load_mast3r(arguments.mast3r_weights, device)
     sizes = backbone.sizes
     # The public head has a third of the decoder's width.
@@ -74,10 +81,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         group: dict[PictureShape, list[Sample]] = {}
         for path in paths:
             clip = read_clip(path, arguments.pair_seconds)
-            shape, samples = prepare(clip, network, identity, arguments.size, cache, device, mirrored)
+            shape, samples = prepare(clip, network, identity, arguments.size, cache, device, mirrored, share)
             group.setdefault(shape, []).extend(samples)
             _say(console, {"scene": str(path), "samples": len(samples)}, f"{path.name}: {len(samples)} pairs")
         groups.append(group)
+    processes.wait_for_everyone()
     settings = TrainSettings(arguments.steps, arguments.batch, arguments.rate, every=max(1, arguments.steps // 40))
     history = train(
         network, about, groups[0], groups[1], settings, arguments.output, device,
@@ -87,6 +95,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if _is_first():
         console.value({"weights": str(weights), "history": history.rows}, str(weights))
     return 0
+
+
+def own_device(device: str) -> str:
+    """The device of this process: each of several has a card of its own; launchers number them so."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
 
 
 def scenes_of(paths: list[Path]) -> list[Path]:

@@ -33,12 +33,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
         console.value({"weights": [asdict(entry) for entry in KNOWN]}, text)
         return 0
-    about = describe_weights(arguments.file)
+    about, notes = describe_weights(arguments.file)
     entry = known(about.kind)
     sizes = about.sizes
-    text = (
+    lines = (
         f"{arguments.file.name}: a whole {about.kind.upper()} network, encoder {sizes.encoder_width} wide and "
-        f"{sizes.encoder_depth} deep. Use it with {entry.option}.\nThe public weights' licence: {entry.licence}."
+        f"{sizes.encoder_depth} deep. Use it with {entry.option}.",
+        *notes,
+        f"The public weights' licence: {entry.licence}.",
     )
-    console.value({"kind": about.kind, **asdict(about)}, text)
+    console.value({"kind": about.kind, **asdict(about), "notes": notes}, "\n".join(lines))
     return 0

@@ -4,41 +4,64 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 
-from ...scene4d.errors import UserError
+from ..gpu_memory import gpu_memory_error
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 #: Items in one pass of a network: pictures or pairs.
 _BATCH = {"cuda": 8}
+#: CUDA cards from here on compute faster in float16 than in float32.
+_FAST_HALF = (7, 0)
+#: What this process has said already. Where the compiler failed once, nothing else is given to it.
+_said: set[str] = set()
 
 
-def half_precision(device: str) -> Any:
-    """A context in which networks compute in bfloat16 where that is fast, and in float32 elsewhere."""
-    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=device.startswith("cuda"))
+def half_type(device: str) -> torch.dtype | None:
+    """What networks compute in on a device where float32 is slow: bfloat16 where the card has it, else float16, which
+    the heads of MASt3R leave again; None where float32 is as fast."""
+    if not device.startswith("cuda"):
+        return None
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    if torch.cuda.get_device_capability() >= _FAST_HALF:
+        _say_once("half", "This card has no bfloat16; the networks compute in float16.")
+        return torch.float16
+    _say_once("half", "This card is not faster in half precision; the networks compute in float32.")
+    return None
+
+
+def half_precision(device: str) -> AbstractContextManager[object]:
+    """A context in which networks compute in half precision where that is fast, and in float32 elsewhere."""
+    dtype = half_type(device)
+    return nullcontext() if dtype is None else torch.autocast(device.split(":")[0], dtype=dtype)
 
 
 def compiled(function: Callable[..., Result], device: str) -> Callable[..., Result]:
     """The function compiled for a CUDA card; as it is elsewhere, and from the first failure of the compiler on."""
     if not device.startswith("cuda"):
         return function
-    fast: Callable[..., Result] | None = torch.compile(function, dynamic=True)
+    fast: Callable[..., Result] | None = None
 
-    def call(*arguments: Any) -> Result:
+    def call(*arguments: object) -> Result:
         nonlocal fast
-        if fast is not None:
-            try:
-                return fast(*arguments)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:
-                print(f"torch.compile does not work here ({type(error).__name__}); going on without", file=sys.stderr)
-                fast = None
-        return function(*arguments)
+        if "compiler" in _said:
+            return function(*arguments)
+        try:
+            fast = fast or torch.compile(function, dynamic=True)
+            return fast(*arguments)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            # What fails without the compiler too is not the compiler's fault.
+            result = function(*arguments)
+            _say_once("compiler", f"torch.compile does not work here ({type(error).__name__}); going on without.")
+            return result
 
     return call
 
@@ -67,11 +90,13 @@ class Batches:
 
     def _smaller(self, error: Exception) -> None:
         if self.size == 1:
-            raise UserError(
-                "gpu_memory",
-                "The graphics card's memory is too small for this network, even for one pair of pictures at a time.",
-                "Close other programs that use the card, or use --device cpu.",
-            ) from error
+            raise gpu_memory_error("this network, even for one pair of pictures at a time") from error
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.size = max(1, self.size // 2)
+
+
+def _say_once(topic: str, line: str) -> None:
+    if topic not in _said:
+        _said.add(topic)
+        print(line, file=sys.stderr)

@@ -1,19 +1,14 @@
-"""Weight files that users bring: which are known, how they are read, and what is said of a wrong one.
-
-Nothing in a file is ever run: safetensors hold numbers only, and torch files are read with ``weights_only``.
-"""
+"""Networks from the weight files that users bring: which are known, and what is said of a wrong one."""
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -22,13 +17,17 @@ from ...scene4d.errors import UserError
 from .josh3r import ROI_SIZE, Josh3r
 from .mast3r import Mast3r, Mast3rSizes
 from .pictures import LONG_SIDE
+from .weight_files import METADATA, not_weights, read_weights
+
+Network = TypeVar("Network", bound=nn.Module)
 
 #: Width of an attention head in the public networks; other networks of this layout say theirs in the metadata.
 _HEAD_WIDTH = 64
 _BACKBONE = "mast3r."
-#: Buffers of the body model that the public JOSH3R file carries along; the network does not use them.
-_IGNORED = ("smpl.",)
-_METADATA = "josh4d"
+#: Ends of names that a file may lack: nothing is computed with them.
+_UNUSED = ("mask_token", "num_batches_tracked")
+#: Names that stand in a message.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,15 @@ class NetworkFile:
     pair_seconds: float = 0.1
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What was read for a network: its description, the tensors by the network's names, and what is odd about them."""
+
+    about: NetworkFile
+    state: dict[str, Tensor]
+    notes: list[str]
+
+
 def missing_weights(name: str) -> UserError:
     """What to say where weights were not given."""
     entry = known(name)
@@ -57,16 +65,17 @@ def missing_weights(name: str) -> UserError:
     )
 
 
-def check_weights_path(name: str, path: Path | None) -> None:
-    """Refuse a run that will miss its weights, before anything is computed.
+def check_weights(name: str, path: Path | None, backbone: Path | None = None) -> list[str]:
+    """Refuse weights that are absent, damaged or another network's, before anything is computed with them.
+
+    Only names and sizes are read. Returns what is odd about files that can be used, in sentences.
 
     Raises:
-        UserError: ``missing_weights``.
+        UserError: ``missing_weights``, ``wrong_weights``.
     """
-    if path is None:
-        raise missing_weights(name)
-    if not path.is_file():
-        raise UserError("missing_weights", f"There is no file “{path}”.", f"Check the path of {known(name).option}.")
+    if name == "mast3r":
+        return _read_mast3r(_present(name, path), header_only=True).notes
+    return _read_josh3r(_present(name, path), backbone, header_only=True).notes
 
 
 def load_mast3r(path: Path, device: str) -> Mast3r:
@@ -75,12 +84,8 @@ def load_mast3r(path: Path, device: str) -> Mast3r:
     Raises:
         UserError: ``missing_weights``, ``wrong_weights``.
     """
-    check_weights_path("mast3r", path)
-    state, metadata = read_weights(path)
-    if any(key.startswith(_BACKBONE) for key in state):
-        state = {key.removeprefix(_BACKBONE): value for key, value in state.items() if key.startswith(_BACKBONE)}
-    network = _described("mast3r", state, metadata, path)
-    return _filled(Mast3r, (network.sizes,), state, path, "mast3r").to(device)
+    read = _read_mast3r(_present("mast3r", path))
+    return _filled(_empty_mast3r(read.about), read.state).to(device)
 
 
 def load_josh3r(path: Path, device: str, backbone: Path | None = None) -> tuple[Josh3r, NetworkFile]:
@@ -89,34 +94,23 @@ def load_josh3r(path: Path, device: str, backbone: Path | None = None) -> tuple[
     Raises:
         UserError: ``missing_weights``, ``wrong_weights``.
     """
-    check_weights_path("josh3r", path)
-    state, metadata = read_weights(path)
-    if not any(key.startswith(_BACKBONE) for key in state):
-        check_weights_path("mast3r", backbone)
-        assert backbone is not None
-        below, below_metadata = read_weights(backbone)
-        state |= {_BACKBONE + key: value for key, value in below.items()}
-        metadata = {**below_metadata, **metadata}
-    network = _described("josh3r", state, metadata, path)
-    return _filled(Josh3r, (network.sizes, network.roi_width), state, path, "josh3r").to(device), network
+    read = _read_josh3r(_present("josh3r", path), backbone)
+    return _filled(_empty_josh3r(read.about), read.state).to(device), read.about
 
 
-def describe_weights(path: Path) -> NetworkFile:
-    """Which network a file holds, complete or not.
+def describe_weights(path: Path) -> tuple[NetworkFile, list[str]]:
+    """Which network a file holds, and what is odd about it; JOSH3R's own part needs no backbone to be told.
 
     Raises:
         UserError: it cannot be read, or holds neither.
     """
     state, metadata = read_weights(path)
-    kind = "josh3r" if any(key.startswith("rel_trans_head.") for key in state) else "mast3r"
-    if kind == "josh3r" and not any(key.startswith(_BACKBONE) for key in state):
-        return _network_of(metadata, {}) or _unknown(path, "josh3r")
-    network = _described(kind, state, metadata, path)
-    if kind == "josh3r":
-        _filled(Josh3r, (network.sizes, network.roi_width), state, path, kind, assign=False)
+    if _looks_like(state) != "josh3r":
+        read = _mast3r_of(path, state, metadata)
     else:
-        _filled(Mast3r, (network.sizes,), state, path, kind, assign=False)
-    return network
+        _refuse_missing(path, "josh3r", state, _own_names())
+        read = _josh3r_of(path, state, metadata, None)
+    return read.about, read.notes
 
 
 def save_josh3r(path: Path, network: Josh3r, about: NetworkFile, with_backbone: bool = False) -> None:
@@ -129,108 +123,142 @@ def save_network(path: Path, state: Mapping[str, Tensor], about: NetworkFile) ->
     """Write a state dict as safetensors with its description; a file under that name is replaced whole."""
     whole = {key: value.detach().cpu().contiguous() for key, value in state.items() if ".scratch.layer_rn." not in key}
     partial = path.with_name(path.name + ".partial")
-    save_file(whole, partial, metadata={_METADATA: json.dumps(asdict(about))})
+    save_file(whole, partial, metadata={METADATA: json.dumps(asdict(about))})
     partial.replace(path)
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The state dict of a safetensors or torch file, and our own description of it where it carries one.
+def _present(name: str, path: Path | None) -> Path:
+    if path is None:
+        raise missing_weights(name)
+    if not path.is_file():
+        raise UserError("missing_weights", f"There is no file “{path}”.", f"Check the path of {known(name).option}.")
+    return path
+
+
+def _read_mast3r(path: Path, header_only: bool = False) -> _Read:
+    return _mast3r_of(path, *read_weights(path, header_only))
+
+
+def _read_josh3r(path: Path, backbone: Path | None, header_only: bool = False) -> _Read:
+    state, metadata = read_weights(path, header_only)
+    # A file that is no JOSH3R at all is no reason to ask for another one.
+    _refuse_missing(path, "josh3r", state, _own_names())
+    if _has_backbone(state):
+        return _josh3r_of(path, state, metadata, None)
+    below_path = _present("mast3r", backbone)
+    below = _read_mast3r(below_path, header_only)
+    own = _josh3r_of(path, state, metadata, below.about.sizes)
+    # The file says which sizes it was trained on.
+    _check(below_path, "mast3r", below.state, _parameters(_empty_mast3r(own.about)))
+    return _Read(own.about, own.state | _prefixed(below.state), [*own.notes, *below.notes])
+
+
+def _mast3r_of(path: Path, state: Mapping[str, Tensor], metadata: dict[str, Any]) -> _Read:
+    if _has_backbone(state):
+        state = _backbone_of(state)
+    about = _described(path, "mast3r", metadata) or NetworkFile("mast3r", _sizes_of(state))
+    notes = _check(path, "mast3r", state, _parameters(_empty_mast3r(about)))
+    return _Read(about, dict(state), notes)
+
+
+def _josh3r_of(path: Path, state: dict[str, Tensor], metadata: dict[str, Any], below: Mast3rSizes | None) -> _Read:
+    """A JOSH3R file, with its backbone or without; ``below``: sizes of a backbone in another file."""
+    about = _described(path, "josh3r", metadata)
+    alone = not _has_backbone(state) and bool(about or below)
+    if about is None:
+        about = NetworkFile("josh3r", below or _sizes_of(_backbone_of(state)), _roi_width_of(state))
+    expected = _parameters(_empty_josh3r(about))
+    if alone:
+        expected = {key: value for key, value in expected.items() if not key.startswith(_BACKBONE)}
+    return _Read(about, state, _check(path, "josh3r", state, expected))
+
+
+def _check(path: Path, kind: str, state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """What is odd about a file that holds everything.
 
     Raises:
-        UserError: ``missing_weights``, ``wrong_weights``.
+        UserError: ``wrong_weights``.
     """
-    if not path.is_file():
-        raise UserError("missing_weights", f"There is no weight file “{path}”.", "Check the path.")
-    try:
-        state, metadata = _read_safetensors(path) if _is_safetensors(path) else (_read_torch(path), {})
-    except (SafetensorError, ValueError, KeyError, RuntimeError, EOFError, OSError, json.JSONDecodeError) as error:
-        raise _not_weights(path) from error
-    except Exception as error:
-        # Unpickling refuses in many ways what is not only numbers.
-        if type(error).__module__.split(".")[0] in ("pickle", "_pickle", "torch", "zipfile"):
-            raise _not_weights(path) from error
-        raise
-    state = {key: value for key, value in state.items() if not key.startswith(_IGNORED)}
-    for key in [key for key in state if ".scratch.layer_rn." in key]:
-        # The public torch files hold these tensors under two names, safetensors under the other one only.
-        head, _, rest = key.partition(".scratch.layer_rn.")
-        number, _, kind = rest.partition(".")
-        state.setdefault(f"{head}.scratch.layer{int(number) + 1}_rn.{kind}", state[key])
-        del state[key]
-    if any(".dec_blocks." in f".{key}" for key in state) and not any(".dec_blocks2." in f".{key}" for key in state):
-        state |= {
-            key.replace("dec_blocks.", "dec_blocks2."): value for key, value in state.items() if "dec_blocks." in key
-        }
-    return state, metadata
+    _refuse_missing(path, kind, state, expected)
+    other = [key for key in expected if key in state and expected[key].shape != state[key].shape]
+    if other:
+        sizes = [f"{key} is {_sides(state[key])}, expected {_sides(expected[key])}" for key in other]
+        raise _wrong(path, kind, f"{len(other)} of {len(expected)} parameters have another size ({_some(sizes, '; ')})")
+    unknown = [key for key in state if key not in expected]
+    if not unknown:
+        return []
+    return [f"“{path.name}” holds what {known(kind).title} does not have and is not used: {_some(unknown)}."]
 
 
-def _not_weights(path: Path) -> UserError:
+def _refuse_missing(path: Path, kind: str, state: Mapping[str, Tensor], expected: Collection[str]) -> None:
+    needed = [key for key in expected if not key.endswith(_UNUSED)]
+    missing = [key for key in needed if key not in state]
+    if not missing:
+        return
+    holds = _looks_like(state)
+    instead = f"; it looks like {known(holds).short}" if holds not in ("", kind) else ""
+    raise _wrong(path, kind, f"{len(missing)} of {len(needed)} parameters are missing ({_some(missing)}){instead}")
+
+
+def _wrong(path: Path, kind: str, why: str) -> UserError:
+    entry = known(kind)
     return UserError(
         "wrong_weights",
-        f"“{path.name}” is damaged, or not a file of network weights.",
-        "Download it again; `josh4d weights` says which file is meant.",
+        f"“{path.name}” is not a whole {entry.title} file: {why}.",
+        f"Get it from {entry.page}, and name it with {entry.option}.",
     )
 
 
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(9)[8:] == b"{"
+def _some(texts: Sequence[str], between: str = ", ") -> str:
+    return between.join(texts[:_NAMED]) + (f"{between}..." if len(texts) > _NAMED else "")
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    with safe_open(path, framework="pt") as file:
-        text = (file.metadata() or {}).get(_METADATA, "{}")
-        metadata = json.loads(text)
-        return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118
+def _sides(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape)) or "a single number"
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
-    # The public MASt3R file keeps its command line in a Namespace, which is inert.
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    for name in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
-    if not isinstance(content, dict):
-        raise ValueError("no dictionary")
-    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+def _looks_like(state: Mapping[str, Tensor]) -> str:
+    """The name of the network that a file is of, whole or not; empty where it is neither."""
+    if any(key.startswith("rel_trans_head.") for key in state):
+        return "josh3r"
+    return "mast3r" if any(key.startswith("downstream_head1.") for key in state) else ""
 
 
-def _described(kind: str, state: Mapping[str, Tensor], metadata: dict[str, Any], path: Path) -> NetworkFile:
-    prefix = _BACKBONE if kind == "josh3r" else ""
-    network = _network_of(metadata, {"kind": kind})
-    if network is not None:
-        return network
-    try:
-        sizes = _sizes_of({key.removeprefix(prefix): value for key, value in state.items()})
-        if kind == "mast3r":
-            return NetworkFile(kind, sizes)
-        hidden = state["human_feat_extractor_1.fc1.weight"].shape[1] // (ROI_SIZE * ROI_SIZE)
-    except (KeyError, IndexError) as error:
-        _unknown(path, kind, str(error).strip("'"))
-    return NetworkFile(kind, sizes, hidden)
+def _has_backbone(state: Mapping[str, Tensor]) -> bool:
+    return any(key.startswith(_BACKBONE) for key in state)
 
 
-def _network_of(metadata: dict[str, Any], changes: dict[str, Any]) -> NetworkFile | None:
+def _backbone_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(_BACKBONE): value for key, value in state.items() if key.startswith(_BACKBONE)}
+
+
+def _prefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {_BACKBONE + key: value for key, value in state.items()}
+
+
+def _described(path: Path, kind: str, metadata: dict[str, Any]) -> NetworkFile | None:
+    """What the file says of itself; None where it says nothing."""
     if not metadata:
         return None
-    sizes: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in metadata["sizes"].items()
-    }
-    return replace(NetworkFile(**{**metadata, "sizes": Mast3rSizes(**sizes)}), **changes)
-
-
-def _unknown(path: Path, kind: str, absent: str = "") -> Any:
-    why = f" (“{absent}” is not in it)" if absent else ""
-    raise UserError(
-        "wrong_weights",
-        f"“{path.name}” is not a {known(kind).title} file{why}.",
-        f"Get it from {known(kind).page}.",
-    )
+    try:
+        sizes: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in metadata["sizes"].items()
+        }
+        return replace(NetworkFile(**{**metadata, "sizes": Mast3rSizes(**sizes)}), kind=kind)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise not_weights(path) from error
 
 
 def _sizes_of(state: Mapping[str, Tensor]) -> Mast3rSizes:
-    """Widths and depths of a state dict without a description, whose heads are as wide as the public ones."""
+    """Widths and depths of a state dict without a description, whose heads are as wide as the public ones; where they
+    cannot be told, the public ones, which it will lack something of."""
+    try:
+        return _told_sizes(state)
+    except (KeyError, IndexError, ValueError):
+        return Mast3rSizes()
+
+
+def _told_sizes(state: Mapping[str, Tensor]) -> Mast3rSizes:
     encoder, decoder = state["patch_embed.proj.weight"].shape[0], state["decoder_embed.weight"].shape[0]
     dpt = "downstream_head1.dpt."
     levels = tuple(state[f"{dpt}act_postprocess.{number}.0.weight"].shape[0] for number in range(4))
@@ -253,26 +281,35 @@ def _depth(state: Mapping[str, Tensor], stack: str) -> int:
     return max(numbers) + 1
 
 
-def _filled(
-    maker: Any, arguments: tuple[Any, ...], state: Mapping[str, Tensor], path: Path, kind: str, assign: bool = True
-) -> Any:
+def _roi_width_of(state: Mapping[str, Tensor]) -> int:
+    return max(1, state["human_feat_extractor_1.fc1.weight"].shape[-1:].numel() // (ROI_SIZE * ROI_SIZE))
+
+
+def _empty_mast3r(about: NetworkFile) -> Mast3r:
     with torch.device("meta"):
-        network: nn.Module = maker(*arguments)
-    expected = {key: value for key, value in network.state_dict().items() if ".scratch.layer_rn." not in key}
-    missing = [key for key in expected if key not in state and not key.endswith(("mask_token", "num_batches_tracked"))]
-    other = [key for key in expected if key in state and expected[key].shape != state[key].shape]
-    if missing or other:
-        shown = ", ".join((missing or other)[:3]) + (" ..." if len(missing or other) > 3 else "")
-        what = f"{len(missing)} of its parameters are missing" if missing else f"{len(other)} have another size"
-        raise UserError(
-            "wrong_weights",
-            f"“{path.name}” is not a whole {known(kind).title} file: {what} ({shown}).",
-            f"Get it from {known(kind).page}.",
-        )
-    if not assign:
-        return network
-    network = network.to_empty(device="cpu")
+        return Mast3r(about.sizes)
+
+
+def _empty_josh3r(about: NetworkFile) -> Josh3r:
+    with torch.device("meta"):
+        return Josh3r(about.sizes, about.roi_width)
+
+
+def _own_names() -> list[str]:
+    """Names of what JOSH3R has beside its backbone; they are the same at every size."""
+    network = _empty_josh3r(NetworkFile("josh3r", Mast3rSizes(encoder_depth=1, decoder_depth=1)))
+    return [key for key in network.state_dict() if not key.startswith(_BACKBONE)]
+
+
+def _parameters(network: nn.Module) -> dict[str, Tensor]:
+    return {key: value for key, value in network.state_dict().items() if ".scratch.layer_rn." not in key}
+
+
+def _filled(network: Network, state: Mapping[str, Tensor]) -> Network:
+    """An empty network with the tensors of a state dict, ready to be used."""
+    expected = _parameters(network)
     whole = {key: state[key].to(value.dtype) if key in state else torch.zeros(value.shape, dtype=value.dtype)
              for key, value in expected.items()}  # fmt: skip
+    network = network.to_empty(device="cpu")
     network.load_state_dict(whole, strict=False)
     return network.eval().requires_grad_(False)

@@ -45,7 +45,7 @@ def assemble(
     usable = [pair for pair in matches if len(pair.confidence) >= _LEAST_MATCHES]
     score = np.zeros((max(views) + 1, max(views) + 1))
     for pair in usable:
-        score[pair.first, pair.second] = score[pair.second, pair.first] = len(pair.confidence)
+        score[pair.first, pair.second] = score[pair.second, pair.first] = pair.found
     by_pair = {(pair.first, pair.second): pair for pair in usable}
     root, edges = strongest_tree(score)
     pose, scale = {root: np.eye(4)}, {root: 1.0}

@@ -46,7 +46,8 @@ class CanonicalView:
 
 
 class ViewSums:
-    """The predictions of one picture by its pairs, summed up: the memory does not grow with the pairs.
+    """The predictions of one picture by its pairs, summed up: the memory does not grow with the pairs. In long clips
+    two dozen pictures wait for far partners, so the sums are of single precision.
 
     averaging: how depths around a block's centre are averaged: as the "angle" at which the surface rises from there,
     which one prediction far off cannot spoil, or as the "ratio" to the centre's depth.
@@ -54,11 +55,11 @@ class ViewSums:
 
     def __init__(self, height: int, width: int, averaging: Literal["angle", "ratio"] = "angle") -> None:
         self._averaging = averaging
-        self._weight = np.zeros((height, width))
-        self._square = np.zeros((height, width))
-        self._points = np.zeros((height, width, 3))
-        self._relief = np.zeros((height, width))
-        self._radius = np.zeros((height, width))
+        self._weight = np.zeros((height, width), np.float32)
+        self._square = np.zeros((height, width), np.float32)
+        self._points = np.zeros((height, width, 3), np.float32)
+        self._relief = np.zeros((height, width), np.float32)
+        self._radius = np.zeros((height, width), np.float32)
         self._count = 0
 
     def add(self, points: Array, confidence: Array) -> None:

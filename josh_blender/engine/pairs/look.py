@@ -1,5 +1,5 @@
 """What a network sees in the pairs of a clip: matches, and one canonical view per picture. Memory stays bounded: sums
-instead of predictions, and only for pictures whose pairs are not all done."""
+instead of predictions, and only for pictures whose pairs are not all done; few matches of each pair in long clips."""
 
 from __future__ import annotations
 
@@ -27,18 +27,21 @@ _AHEAD = (1, 2, 4)
 _KEPT = 8
 #: Matches below this confidence are none.
 _LEAST_CONFIDENCE = 1e-3
+#: Matches that are kept of all pairs together, and of each pair in clips with more pairs than that allows.
+_MATCHES_OF_ALL, _MATCHES_OF_PAIR = 100_000, 500
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Pixels (M,2) x y, integers, of the network's pictures of the views ``first`` and ``second`` (numbers of key
-    frames) that show the same spot; confidence (M,)."""
+    """Pixels (M,2) x y, int16, of the network's pictures of the views ``first`` and ``second`` (numbers of key frames)
+    that show the same spot; confidence (M,) float32. Of ``found`` matches the most confident ones."""
 
     first: int
     second: int
     first_pixel: Array
     second_pixel: Array
     confidence: Array
+    found: int
 
 
 class PairPredictor(Protocol):
@@ -95,6 +98,7 @@ def look(
 
     ``people`` gives the mask (h,w) of a view's network picture: whoever is there is no part of the place.
     """
+    most = max(_MATCHES_OF_PAIR, _MATCHES_OF_ALL // max(1, len(graph)))
     last = {view: number for number, pair in enumerate(graph) for view in pair}
     sums: dict[int, ViewSums] = {}
     for number, (first, second) in enumerate(graph):
@@ -103,15 +107,26 @@ def look(
         for view, own, mask in ((first, one[0], masks[0]), (second, other[0], masks[1])):
             points, confidence = _numbers(own.points), _numbers(own.confidence)
             sums.setdefault(view, ViewSums(*confidence.shape)).add(points, np.where(mask, 1.0, confidence))
-        pixels1, pixels2, confidence = correspondences(
-            [_side(one[0], one[1], *masks), _side(other[1], other[0], *masks)]
-        )
-        good = confidence > _LEAST_CONFIDENCE
-        yield Matches(first, second, pixels1[good], pixels2[good], confidence[good])
+        passes = [_side(one[0], one[1], *masks), _side(other[1], other[0], *masks)]
+        yield _most_confident(first, second, *correspondences(passes), most)
         for view in (first, second):
             if last[view] == number:
                 yield view, sums.pop(view).view()
         step()
+
+
+def _most_confident(first: int, second: int, pixel1: Array, pixel2: Array, confidence: Array, most: int) -> Matches:
+    """At most ``most`` matches of a pair, in the order of their pixels."""
+    good = np.flatnonzero(confidence > _LEAST_CONFIDENCE)
+    kept = np.sort(good[np.argsort(-confidence[good], kind="stable")[:most]])
+    return Matches(
+        first,
+        second,
+        pixel1[kept].astype(np.int16),
+        pixel2[kept].astype(np.int16),
+        confidence[kept].astype(np.float32),
+        len(good),
+    )
 
 
 def _side(

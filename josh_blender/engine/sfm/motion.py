@@ -6,6 +6,7 @@ coefficient and one rotation per key frame explain all movement; a false structu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +69,12 @@ class Pan:
     wide_error: float
 
 
-def background_flow(pictures: list[Array], masks: list[Array], scale: float) -> Flow:
-    """Follow corners of the background through the key frames; grey pictures and people masks (h,w)."""
+def background_flow(pictures: Sequence[Array], masks: Sequence[Array], scale: float) -> Flow:
+    """Follow corners of the background through the key frames; grey pictures and people masks (h,w), of which no more
+    than six in a row are asked for at a time."""
     parts: list[tuple[Array, Array, Array, Array]] = []
-    for row, picture in enumerate(pictures[:-1]):
+    for row in range(len(pictures) - 1):
+        picture = pictures[row]
         free = cv2.erode((masks[row] == 0).astype(np.uint8), np.ones((15, 15), np.uint8))
         corners = cv2.goodFeaturesToTrack(picture, _CORNERS, 0.01, 8, mask=free)
         if corners is None:
@@ -91,7 +94,7 @@ def background_flow(pictures: list[Array], masks: list[Array], scale: float) -> 
         empty = np.zeros((0, 2))
         return Flow(np.zeros(0, int), np.zeros(0, int), empty, empty, 1.0)
     first, second, start, moved = (np.concatenate([part[number] for part in parts]) for number in range(4))
-    unit = pictures[0].shape[1] / scale / _PICTURE_WIDTH
+    unit = picture.shape[1] / scale / _PICTURE_WIDTH
     return Flow(first, second, (start + 0.5) / scale, (moved + 0.5) / scale, unit)
 
 

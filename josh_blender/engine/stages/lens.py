@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..feedforward.load import FastNetwork, load_network
-from ..networks.acceleration import half_precision
+from ..networks.acceleration import Batches, half_precision
 from ..networks.pictures import network_picture
 from ..pairs.focal import focal_of_points
 from ..results import FramesResult, SceneResult
@@ -42,7 +42,7 @@ def run_lens(
     """A scene that knows its lens only; its camera stands still.
 
     Raises:
-        UserError: weights that are missing or wrong.
+        UserError: weights that are missing or wrong, or a graphics card with too little memory.
     """
     progress(0, 1)
     width, height = frames.source.width, frames.source.height
@@ -68,18 +68,32 @@ def run_lens(
     )
 
 
-@torch.inference_mode()
 def _ask(frames: FramesResult, fast: FastNetwork, device: str) -> float:
     time, count = np.asarray(frames.time), len(frames.frame)
     first = np.unique(np.linspace(0, count - 1, _PAIRS).astype(int))
     second = np.clip(np.searchsorted(time, time[first] + _APART), 0, count - 1)
-    mast3r, focals = fast.network.mast3r, []
+    pairs = [(int(one), int(other)) for one, other in zip(first, second, strict=True)]
     with open_frames(frames) as reader:
-        for pair in zip(first, second, strict=True):
-            pictures = [network_picture(reader.read(int(frame)), fast.fit, device)[None] for frame in pair]
-            with half_precision(device):
-                tokens = [mast3r.encode(picture) for picture in pictures]
-                levels, _ = mast3r.decode(*tokens)
-                points, _ = mast3r.points(1, levels, tokens[0])
-            focals.append(fast.fit.source_focal(focal_of_points(points[0].cpu().numpy())))
-    return float(np.median(focals))
+        return focal_of_pairs(pairs, reader.read, fast, device)
+
+
+@torch.inference_mode()
+def focal_of_pairs(
+    pairs: Sequence[tuple[int, int]], read: Callable[[int], Array], fast: FastNetwork, device: str
+) -> float:
+    """The focal length, px of the video, that the network's points of pairs of frames imply.
+
+    Raises:
+        UserError: ``gpu_memory``.
+    """
+    mast3r = fast.network.mast3r
+
+    def focal(some: Sequence[tuple[int, int]]) -> float:
+        pictures = [network_picture(read(frame), fast.fit, device)[None] for frame in some[0]]
+        with half_precision(device):
+            tokens = [mast3r.encode(picture) for picture in pictures]
+            levels, _ = mast3r.decode(*tokens)
+            points, _ = mast3r.points(1, levels, tokens[0])
+        return fast.fit.source_focal(focal_of_points(points[0].cpu().numpy()))
+
+    return float(np.median(list(Batches(device, 1).run(pairs, focal))))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...scene4d.arrays import write_npz
 from ...scene4d.body import BodyModel, load_body, load_default_body
+from ..depth.surface_clouds import clouds_on_disk
 from ..feedforward.depth_maps import keep_depth
 from ..feedforward.load import load_network
 from ..feedforward.placement import placed
@@ -20,7 +21,6 @@ from ..feedforward.runner import PairRunner, PairSeen
 from ..feedforward.trajectory import Trajectory, body_path, pair_steps
 from ..preview import people_preview
 from ..results import BodiesResult, FramesResult, JointResult, MotionResult, PeopleResult, PersonFit, SceneResult
-from ..solver.surfaces import read_depth_clouds
 from ..video.reader import open_frames
 from ..video.recent import RecentPictures
 from .joint_lens import ground_of
@@ -111,7 +111,7 @@ def run_motion(
         if settings.refine:
             result = scene_points(frames, result, people_folder, reader)
     (folder / STREAM_NAME).unlink(missing_ok=True)
-    result = replace(result, ground=ground_of(result, people, read_depth_clouds(frames, result, folder)))
+    result = replace(result, ground=ground_of(result, people, clouds_on_disk(frames, result, folder)))
     joint = JointResult(
         world_from_camera=trajectory.world_from_camera,
         intrinsics=np.asarray(scene.intrinsics),

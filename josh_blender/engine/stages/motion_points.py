@@ -24,7 +24,7 @@ _WIDTH = 960
 def scene_points(frames: FramesResult, scene: SceneResult, people_folder: Path, reader: FrameReader) -> SceneResult:
     """The scene with points that its cameras agree on, and their sightings."""
     keyframe = [int(index) for index in scene.keyframe]
-    pictures = read_pictures(reader, frames, people_folder, keyframe, _WIDTH)
+    pictures = read_pictures(reader, frames, people_folder, keyframe, _WIDTH, streamed=True)
     flow = motion.background_flow(pictures.grey, pictures.people, pictures.scale)
     poses = np.asarray(scene.world_from_camera)[keyframe]
     mapping = triangulate(flow, np.array(keyframe), poses, np.asarray(scene.intrinsics)[keyframe], scene.distortion)

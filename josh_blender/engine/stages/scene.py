@@ -48,7 +48,8 @@ def run_scene(
 
     keyframe = choose_keyframes(frames.time, settings.keyframes_per_second)
     with open_frames(frames) as reader:
-        pictures = read_pictures(reader, frames, people_folder, keyframe, settings.width)
+        # COLMAP is given all of them at once; the other backend reads its own.
+        pictures = read_pictures(reader, frames, people_folder, keyframe, settings.width, streamed=weights is not None)
         shot = Shot(frames, people, people_folder, reader, pictures, settings, folder, step)
         step()
         if settings.camera_file is not None and not settings.refine_camera:

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..depth.depth_maps import save_depth_map
+from ..depth.surface_clouds import clouds_on_disk
 from ..networks.pictures import PictureFit, cropped
 from ..networks.weights import load_mast3r
 from ..pairs.assemble import Assembly, assemble
-from ..pairs.canonical import CanonicalView
 from ..pairs.look import Mast3rPairs, Matches, PairPredictor, look, pair_graph
+from ..pairs.stored_views import StoredViews
 from ..results import SceneResult
 from ..sfm.mapping import Mapping
 from ..sfm.registration import interpolate_poses, register_all_frames
 from ..solver import bundle
 from ..solver.depth_alignment import depth_factors
 from ..solver.settings import SolverSettings
-from ..solver.surfaces import read_depth_clouds
 from .joint_lens import ground_of
 from .scene_moving import point_colors
 from .scene_shot import Shot
@@ -59,10 +60,17 @@ def moving_camera_of_pairs(shot: Shot, weights: Path) -> SceneResult | None:
 
 def camera_of_pairs(shot: Shot, fit: PictureFit, network: PairPredictor) -> SceneResult | None:
     """The same with any network of pairs."""
+    with TemporaryDirectory(prefix="views", dir=shot.folder) as folder:
+        views = StoredViews(Path(folder))
+        return _camera_of_views(shot, fit, views, _look(shot, fit, network, views))
+
+
+def _camera_of_views(shot: Shot, fit: PictureFit, views: StoredViews, matches: list[Matches]) -> SceneResult | None:
+    if len(views) < 2:
+        return None
     keyframe = np.array(shot.pictures.keyframe, np.int32)
-    views, matches = _look(shot, fit, network, len(keyframe))
     known = shot.known_lens()
-    focal = float(np.median([view.focal for view in views.values()])) if views else 1.0
+    focal = float(np.median(views.focal))
     width, height = shot.size
     lens = np.array([fit.source_focal(focal)] * 2 + [width / 2.0, height / 2.0])
     distortion = np.zeros(5)
@@ -70,8 +78,6 @@ def camera_of_pairs(shot: Shot, fit: PictureFit, network: PairPredictor) -> Scen
     if known is not None:
         lens, distortion = known.intrinsics, known.distortion
         sigma = _FOCAL_SIGMA if known.refine else _GIVEN_SIGMA
-    if len(views) < 2:
-        return None
     own_lens = fit.intrinsics(lens)
     assembly = assemble(views, matches, own_lens, _MOST_POINTS)
     if len(assembly.view) < max(2, _MIN_SHARE * len(keyframe)) or len(assembly.points) < _LEAST_POINTS:
@@ -79,12 +85,12 @@ def camera_of_pairs(shot: Shot, fit: PictureFit, network: PairPredictor) -> Scen
     scene = _scene(shot, fit, keyframe[assembly.view], assembly, lens, distortion, sigma)
     maps = {int(view): assembly.scale[row] for row, view in enumerate(assembly.view)}
     _save(shot, fit, keyframe, views, maps, own_lens)
-    clouds = read_depth_clouds(shot.frames, scene, shot.folder)
+    clouds = clouds_on_disk(shot.frames, scene, shot.folder)
     scene = bundle.adjusted(scene, sigma, clouds)
     scene = _without_wrong_matches(scene, fit)
     # The maps follow the points: every view sees in a unit of its own.
     longer = np.asarray(scene.intrinsics)[:, 0] / lens[0]
-    clouds = read_depth_clouds(shot.frames, scene, shot.folder, longer)
+    clouds = clouds_on_disk(shot.frames, scene, shot.folder, longer)
     factors = np.exp(depth_factors(scene, clouds, SolverSettings().depth_scale)[0])
     by_frame = {cloud.frame: factor for cloud, factor in zip(clouds, factors, strict=True)}
     maps = {view: scale * by_frame.get(int(keyframe[view]), 1.0) for view, scale in maps.items()}
@@ -92,21 +98,20 @@ def camera_of_pairs(shot: Shot, fit: PictureFit, network: PairPredictor) -> Scen
     return _finished(shot, scene, len(keyframe))
 
 
-def _look(
-    shot: Shot, fit: PictureFit, network: PairPredictor, count: int
-) -> tuple[dict[int, CanonicalView], list[Matches]]:
+def _look(shot: Shot, fit: PictureFit, network: PairPredictor, views: StoredViews) -> list[Matches]:
+    """The matches of all pairs; the views are added to ``views``."""
+
     def people(view: int) -> Array:
         return fit.cut_out(shot.mask(shot.pictures.keyframe[view], fit.scaled))
 
-    views: dict[int, CanonicalView] = {}
     matches: list[Matches] = []
-    for found in look(pair_graph(count), network, people, lambda: None):
+    for found in look(pair_graph(len(shot.pictures.keyframe)), network, people, lambda: None):
         if isinstance(found, Matches):
             matches.append(found)
         else:
-            views[found[0]] = found[1]
+            views.add(*found)
             shot.step()
-    return views, matches
+    return matches
 
 
 def _scene(
@@ -137,7 +142,7 @@ def _save(
     shot: Shot,
     fit: PictureFit,
     keyframe: Array,
-    views: dict[int, CanonicalView],
+    views: StoredViews,
     scales: dict[int, float],
     own_lens: Array,
 ) -> None:
@@ -198,5 +203,5 @@ def _finished(shot: Shot, scene: SceneResult, asked: int) -> SceneResult:
             "frame_error_px": float(np.nanmedian(errors)) if np.isfinite(errors).any() else float("nan"),
         },
     )
-    clouds = read_depth_clouds(shot.frames, scene, shot.folder)
+    clouds = clouds_on_disk(shot.frames, scene, shot.folder)
     return replace(scene, ground=ground_of(scene, shot.people, clouds))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from ..sfm.zoom import ZOOM_RATIO
 from ..video.reader import FrameReader
 
 Array = NDArray[Any]
+
+#: Pictures of a long clip that are remembered: corners are followed through six in a row.
+_REMEMBERED = 8
 
 
 @dataclass
@@ -46,8 +50,8 @@ class Pictures:
     """Grey pictures and people masks of the key frames at matching size; scale = their width / width of the plate."""
 
     keyframe: list[int]
-    grey: list[Array]
-    people: list[Array]
+    grey: Sequence[Array]
+    people: Sequence[Array]
     scale: float
     size: tuple[int, int]
 
@@ -109,14 +113,40 @@ def read_mask(folder: Path, number: int, size: tuple[int, int]) -> Array:
     return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST))
 
 
+class _Streamed(Sequence[Array]):
+    """Pictures by their row, read when they are asked for; the last few are remembered."""
+
+    def __init__(self, count: int, read: Callable[[int], Array]) -> None:
+        self._rows, self._read = range(count), lru_cache(_REMEMBERED)(read)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._read(self._rows[row])
+
+
 def read_pictures(
-    reader: FrameReader, frames: FramesResult, people_folder: Path, keyframe: list[int], width: int
+    reader: FrameReader,
+    frames: FramesResult,
+    people_folder: Path,
+    keyframe: list[int],
+    width: int,
+    streamed: bool = False,
 ) -> Pictures:
-    """The key frames and their people masks, at most ``width`` px on the longer side."""
+    """The key frames and their people masks, at most ``width`` px on the longer side; ``streamed``: read when they are
+    asked for, which costs time where they are asked for twice and memory for a few, however long the clip is."""
     scale = min(1.0, width / max(frames.source.width, frames.source.height))
     size = (round(frames.source.width * scale), round(frames.source.height * scale))
-    grey, masks = [], []
-    for index, picture in reader.iterate(keyframe, size=size):
-        grey.append(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
-        masks.append(read_mask(people_folder, int(frames.frame[index]), size))
-    return Pictures(keyframe, grey, masks, size[0] / frames.source.width, size)
+
+    def grey(row: int) -> Array:
+        return cv2.cvtColor(reader.read(int(keyframe[row]), size), cv2.COLOR_RGB2GRAY)
+
+    def people(row: int) -> Array:
+        return read_mask(people_folder, int(frames.frame[keyframe[row]]), size)
+
+    pictures: Sequence[Array] = _Streamed(len(keyframe), grey)
+    masks: Sequence[Array] = _Streamed(len(keyframe), people)
+    if not streamed:
+        pictures, masks = list(pictures), list(masks)
+    return Pictures(keyframe, pictures, masks, size[0] / frames.source.width, size)

@@ -1,8 +1,11 @@
-"""What the frozen backbone says of every pair, computed once and kept on the disk."""
+"""What the frozen backbone says of every pair, computed once and kept on the disk, and where the scene puts its points.
+
+Both are files, each under all that it was made of: scenes that are made again are learnt from anew, and the backbone is
+not asked again for that.
+"""
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from ...scene4d.arrays import read_npz, write_npz
 from ...scene4d.camera import transform, unproject
 from ...scene4d.errors import SceneFormatError
 from ...scene4d.files import depth_path, read_depth
-from ..networks.acceleration import half_precision
+from ..networks.acceleration import Batches, half_precision
 from ..networks.josh3r import Josh3r
 from ..networks.mast3r import PATCH
 from ..networks.pictures import PictureFit, network_picture, squeezed
@@ -36,9 +39,11 @@ _STRIDE = 8
 
 @dataclass(frozen=True)
 class Sample:
-    """One person in one pair: the file with the pair's features, and the person's numbers (see `person_arrays`)."""
+    """One person in one pair: the files with the pair's features and with the scene's points (see `read_pair`), and the
+    person's numbers (see `person_arrays`)."""
 
     features: Path
+    known: Path
     person: dict[str, Array]
     clip: str
 
@@ -59,12 +64,16 @@ def prepare(
     cache: Path,
     device: str,
     mirrored: bool = False,
+    share: tuple[int, int] = (0, 1),
 ) -> tuple[PictureShape, list[Sample]]:
-    """The samples of a clip, with ``mirrored`` also as a mirror shows them; features that are there already are not
-    computed again.
+    """The samples of a clip, with ``mirrored`` also as a mirror shows them; files that are there already are not made
+    again.
+
+    share: number of this process and how many there are. Each makes the files of some of the pairs, in one row because
+    pairs overlap, and gets the samples of all: they can be read once every process is done.
 
     Raises:
-        UserError: the video cannot be read.
+        UserError: the video cannot be read, or the graphics card has too little memory.
     """
     frames = run_frames(clip.video, FramesSettings(), cache, lambda done, total: None)
     index = {int(number): position for position, number in enumerate(frames.frame)}
@@ -76,27 +85,34 @@ def prepare(
     with open_frames(frames) as reader:
         # Pairs overlap, and a mirrored pair has the pictures of its own.
         recent = RecentPictures(reader)
-        for true_pair, flipped in itertools.product(clip.pairs, (False, True) if mirrored else (False,)):
-            pair = mirrored_pair(true_pair, frames.source.width) if flipped else true_pair
-            path = folder / f"{pair.first:06d}-{pair.second:06d}{'-mirrored' * flipped}.npz"
-            if not _is_whole(path):
-                pictures = [recent.read(index[number]) for number in (pair.first, pair.second)]
-                if flipped:
-                    pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
-                # Several processes of one training may be at the same pair.
-                partial = path.with_suffix(f".{os.getpid()}.partial")
-                known = _known_points(clip, true_pair, fit, flipped)
-                write_npz(partial, _features(network, pictures, fit, device) | known)
-                partial.replace(path)
-            samples += [Sample(path, person_arrays(person, pair, fit), clip.scene.name) for person in pair.people]
+
+        def pictures_of(pair: PairLabel, flipped: bool) -> list[Array]:
+            pictures = [recent.read(index[number]) for number in (pair.first, pair.second)]
+            return [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures] if flipped else pictures
+
+        for number, true_pair in enumerate(clip.pairs):
+            ours = number * share[1] // len(clip.pairs) == share[0]
+            known_key = _known_key(clip, true_pair)
+            for flipped in (False, True) if mirrored else (False,):
+                pair = mirrored_pair(true_pair, frames.source.width) if flipped else true_pair
+                name = f"{pair.first:06d}-{pair.second:06d}{'-mirrored' * flipped}"
+                path, known = folder / f"{name}.npz", folder / f"{name}-{known_key}.npz"
+                if ours and not _is_whole(path):
+                    _write(path, features_of(network, pictures_of(pair, flipped), fit, device))
+                if ours and not _is_whole(known):
+                    _write(known, _known_points(clip, true_pair, fit, flipped))
+                samples += [
+                    Sample(path, known, person_arrays(person, pair, fit), clip.scene.name) for person in pair.people
+                ]
     return shape, samples
 
 
-def read_features(path: Path) -> dict[str, Array]:
+def read_pair(sample: Sample) -> dict[str, Array]:
     """last_1, last_2 (N,C): last decoder levels; points_1, points_2 (M,3): every eighth pixel's point in the first
     camera, in the network's unit; known_1, known_2 (M,3): where the scene's depth maps put it, nan where they do not
     say."""
-    return {name: np.asarray(value, np.float32) for name, value in read_npz(path).items()}
+    arrays = read_npz(sample.features) | read_npz(sample.known)
+    return {name: np.asarray(value, np.float32) for name, value in arrays.items()}
 
 
 def person_arrays(person: PersonLabel, pair: PairLabel, fit: PictureFit) -> dict[str, Array]:
@@ -127,8 +143,24 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
+def _write(path: Path, arrays: dict[str, Array]) -> None:
+    # Two trainings may share a cache.
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    write_npz(partial, arrays)
+    partial.replace(path)
+
+
+def features_of(network: Josh3r, pictures: Sequence[Array], fit: PictureFit, device: str) -> dict[str, Array]:
+    """last_1, last_2, points_1, points_2 of `read_pair` in 16 bits, for two pictures (H,W,3) of the video.
+
+    Raises:
+        UserError: ``gpu_memory``.
+    """
+    return next(Batches(device, 1).run([pictures], lambda pairs: _pass(network, pairs[0], fit, device)))
+
+
 @torch.inference_mode()
-def _features(network: Josh3r, pictures: Sequence[Array], fit: PictureFit, device: str) -> dict[str, Array]:
+def _pass(network: Josh3r, pictures: Sequence[Array], fit: PictureFit, device: str) -> dict[str, Array]:
     mast3r = network.mast3r
     images = [network_picture(picture, fit, device)[None] for picture in pictures]
     with half_precision(device):
@@ -140,6 +172,16 @@ def _features(network: Josh3r, pictures: Sequence[Array], fit: PictureFit, devic
     for name, points in (("points_1", points1), ("points_2", points2)):
         arrays[name] = points[0, _STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE].reshape(-1, 3)
     return {name: value.float().cpu().numpy().astype(np.float16) for name, value in arrays.items()}
+
+
+def _known_key(clip: LabelledClip, pair: PairLabel) -> str:
+    """Of all that `_known_points` reads."""
+    depths = [depth_path(clip.folder, number) for number in (pair.first, pair.second)]
+    return content_key(
+        clip.scene.camera.intrinsics[0].tolist(),
+        pair.first_from_second.tolist(),
+        *(path if path.is_file() else "" for path in depths),
+    )
 
 
 def _known_points(clip: LabelledClip, pair: PairLabel, fit: PictureFit, flipped: bool) -> dict[str, Array]:

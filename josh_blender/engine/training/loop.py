@@ -5,27 +5,34 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from ...scene4d.errors import UserError
+from ..gpu_memory import gpu_memory_error
+from ..networks.acceleration import Batches, half_type
 from ..networks.josh3r import Josh3r, PairMotion, rotation_of_rows
 from ..networks.mast3r import Tokens
 from ..networks.rope import grid_positions
 from ..networks.weights import NetworkFile, save_josh3r
-from .features import PictureShape, Sample, read_features
+from .features import PictureShape, Sample, read_pair
 from .losses import LossWeights, angle, errors, losses
 
 WEIGHTS_NAME = "josh3r.safetensors"
 _STATE_NAME = "training.safetensors"
 _HISTORY_NAME = "history.json"
+#: Name of step, settings and history in the state's metadata.
+_METADATA = "training"
 #: Names of the frozen parameters begin so.
 _BACKBONE = "network.mast3r."
 
@@ -98,11 +105,13 @@ def train(
     A killed run goes on from its last checkpoint. ``report`` gets the step, their number and what was measured.
 
     Raises:
-        UserError: the folder holds a training with other settings.
+        UserError: the folder holds a training with other settings, or the graphics card has too little memory.
     """
     from accelerate import Accelerator
 
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if device == "cuda" else "no")
+    # What is trained is small: float16, which needs its losses scaled, would not be worth it on older cards.
+    half = half_type(device) == torch.bfloat16
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if half else "no")
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network.mast3r.requires_grad_(False).eval()
@@ -128,12 +137,13 @@ def train(
         # What dropout drops depends on the step alone, so that a continued run is the run that was not disturbed.
         torch.manual_seed(settings.seed + step)
         _train_mode(model, accelerator.unwrap_model(model).network)
-        batch = _stacked(chosen, accelerator.device)
-        motion, facing = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
-        terms = losses(_float(motion), facing.float(), batch)
-        accelerator.backward(settings.weights.total(terms))
-        accelerator.clip_grad_norm_(own, 1.0)
-        optimizer.step()
+        with _card_memory():
+            batch = _stacked(chosen, accelerator.device)
+            motion, facing = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
+            terms = losses(_float(motion), facing.float(), batch)
+            accelerator.backward(settings.weights.total(terms))
+            accelerator.clip_grad_norm_(own, 1.0)
+            optimizer.step()
         optimizer.zero_grad()
         step, since = step + 1, since + 1
         for name, value in terms.items():
@@ -167,26 +177,47 @@ def validate(
 ) -> dict[str, float]:
     """Mean errors on samples that were not trained on, and both as a share of the mean motion's errors."""
     model.eval()
-    found: list[tuple[Tensor, Tensor]] = []
-    blind: list[tuple[Tensor, Tensor]] = []
-    for shape, group in validation.items():
-        for start in range(0, len(group), size):
-            batch = _stacked(group[start : start + size], device)
-            motion, _ = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
-            found.append(errors(_float(motion), batch))
-            translation, rotation = (value.to(device) for value in mean)
-            turn = angle(rotation_of_rows(rotation) @ rotation_of_rows(batch["rotation"]).mT)
-            blind.append(((batch["translation"] - translation).norm(dim=-1), turn))
+    batches = Batches(str(device), size)
+    parts = [
+        part
+        for shape, group in validation.items()
+        for part in batches.run(group, partial(_errors, model, shape, mean, device))
+    ]
     result: dict[str, float] = {}
     for number, name in enumerate(("translation", "rotation")):
-        error = float(torch.cat([part[number] for part in found]).mean())
-        base = float(torch.cat([part[number] for part in blind]).mean())
+        error, base = (float(torch.cat([part[which][number] for part in parts]).mean()) for which in (0, 1))
         result |= {f"validation_{name}": error, f"validation_{name}_share": error / max(base, 1e-12)}
     return result
 
 
+def _errors(
+    model: nn.Module,
+    shape: PictureShape,
+    mean: tuple[Tensor, Tensor],
+    device: torch.device,
+    samples: Sequence[Sample],
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Errors of translation and rotation, of the network and of the mean motion."""
+    batch = _stacked(samples, device)
+    motion, _ = model(batch["last_1"], batch["last_2"], batch["boxes"], shape.rows, shape.columns)
+    translation, rotation = (value.to(device) for value in mean)
+    turn = angle(rotation_of_rows(rotation) @ rotation_of_rows(batch["rotation"]).mT)
+    return errors(_float(motion), batch), ((batch["translation"] - translation).norm(dim=-1), turn)
+
+
+@contextmanager
+def _card_memory() -> Iterator[None]:
+    """Inside, a graphics card with too little memory is a user's error. A batch is never made smaller behind the user's
+    back: its norms are over all of it."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise gpu_memory_error("this batch", "Use a smaller --batch") from error
+
+
 class _State:
-    """The folder of a training."""
+    """The folder of a training. One file, replaced whole, is what a killed run goes on from; the weights and the
+    history beside it are of the same checkpoint or, after a kill, of the one that comes again."""
 
     def __init__(self, folder: Path, settings: TrainSettings, model: _Motion, optimizer: Any) -> None:
         self._folder, self._settings, self._model, self._optimizer = folder, settings, model, optimizer
@@ -194,18 +225,19 @@ class _State:
 
     def resume(self) -> int:
         """Load the last checkpoint; returns its step, 0 where there is none."""
-        about = self._folder / _HISTORY_NAME
-        if not (about.is_file() and (self._folder / _STATE_NAME).is_file()):
+        path = self._folder / _STATE_NAME
+        if not path.is_file():
             return 0
-        told = json.loads(about.read_text(encoding="utf-8"))
-        if told["settings"] != asdict(self._settings):
-            raise UserError(
-                "other_training",
-                f"{self._folder} holds a training with other settings.",
-                "Give the same settings to continue it, or another --output.",
-            )
+        with safe_open(path, framework="pt") as file:
+            told = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
+            if told.get("settings") != asdict(self._settings):
+                raise UserError(
+                    "other_training",
+                    f"{self._folder} holds a training with other settings.",
+                    "Give the same settings to continue it, or another --output.",
+                )
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         self.history = History(told["rows"])
-        tensors = load_file(self._folder / _STATE_NAME)
         own = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
         self._model.load_state_dict(own, strict=False)
         for name, parameter in self._model.trained():
@@ -221,6 +253,11 @@ class _State:
     def save(self, step: int, row: dict[str, float], about: NetworkFile) -> None:
         """Write a checkpoint; the old one stays whole until the new one is."""
         self.history.rows.append(row)
+        told = {"step": step, "settings": asdict(self._settings), "rows": self.history.rows}
+        save_josh3r(self._folder / WEIGHTS_NAME, self._model.network, about)
+        fresh = self._folder / f"{_HISTORY_NAME}.partial"
+        fresh.write_text(json.dumps(told, indent=1), encoding="utf-8")
+        fresh.replace(self._folder / _HISTORY_NAME)
         tensors = {
             f"model.{name}": value.detach().cpu().contiguous()
             for name, value in self._model.state_dict().items()
@@ -229,14 +266,10 @@ class _State:
         for name, parameter in self._model.trained():
             for key, value in self._optimizer.state[parameter].items():
                 tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-        partial = self._folder / f"{_STATE_NAME}.partial"
-        save_file(tensors, partial)
-        partial.replace(self._folder / _STATE_NAME)
-        save_josh3r(self._folder / WEIGHTS_NAME, self._model.network, about)
-        text = json.dumps({"step": step, "settings": asdict(self._settings), "rows": self.history.rows}, indent=1)
-        partial = self._folder / f"{_HISTORY_NAME}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self._folder / _HISTORY_NAME)
+        # Last: until it is there, a killed run makes this checkpoint again.
+        fresh = self._folder / f"{_STATE_NAME}.partial"
+        save_file(tensors, fresh, metadata={_METADATA: json.dumps(told)})
+        fresh.replace(self._folder / _STATE_NAME)
 
 
 def _batches(
@@ -259,7 +292,7 @@ def _batches(
 
 
 def _stacked(samples: Sequence[Sample], device: torch.device) -> dict[str, Tensor]:
-    features = [read_features(sample.features) for sample in samples]
+    features = [read_pair(sample) for sample in samples]
     arrays = {name: np.stack([one[name] for one in features]) for name in features[0]}
     arrays |= {name: np.stack([sample.person[name] for sample in samples]) for name in samples[0].person}
     return {name: torch.as_tensor(value).to(device) for name, value in arrays.items()}

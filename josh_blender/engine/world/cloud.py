@@ -40,24 +40,10 @@ def dense_cloud(
     positions = [position for position in positions if paths[position].is_file()]
     if not positions:
         return None
-    maps = []
     with open_frames(frames) as reader:
-        for position, picture in reader.iterate(positions):
-            with np.load(paths[position], allow_pickle=False) as data:
-                depth, confidence = data["depth"].astype(np.float64), data["confidence"].astype(np.float32)
-                intrinsics = data["intrinsics"]
-            depth *= joint.scale
-            known = depth[depth > 0.0]
-            if len(known):
-                depth[depth > _FARTHEST * np.median(known)] = 0.0
-            # Halving before the remap keeps fine texture from turning into noise.
-            factor = intrinsics[0] / joint.intrinsics[position, 0]
-            size = tuple(round(side * max(factor, 0.1)) for side in (picture.shape[1], picture.shape[0]))
-            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            scaled = joint.intrinsics[position] * np.tile([size[0] / picture.shape[1], size[1] / picture.shape[0]], 2)
-            color = undistorted_picture(small, scaled, joint.distortion, intrinsics, depth.shape)
-            maps.append((depth, confidence, intrinsics, matrix @ joint.world_from_camera[position], color))
-    cloud = fuse(maps, _LEAST_CONFIDENCE, None, _MOST_POINTS)
+        pictures = reader.iterate(positions)
+        maps = (_colored_map(picture, paths[position], joint, position, matrix) for position, picture in pictures)
+        cloud = fuse(maps, _LEAST_CONFIDENCE, None, _MOST_POINTS)
     number = np.searchsorted(np.asarray(scene.keyframe), np.asarray(positions))
     number = np.clip(number, 0, max(len(scene.keyframe) - 1, 0)).astype(np.uint16)
     return PointCloud(
@@ -66,6 +52,26 @@ def dense_cloud(
         np.asarray(cloud.confidence, np.float32),
         number[cloud.source] if len(cloud.points) else np.zeros(0, np.uint16),
     )
+
+
+def _colored_map(
+    picture: Array, path: Path, joint: JointResult, position: int, matrix: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """The depth map of a frame in metres as `fuse` takes it, with the colours of the plate's picture (H,W,3)."""
+    with np.load(path, allow_pickle=False) as data:
+        depth, confidence = data["depth"].astype(np.float64), data["confidence"].astype(np.float32)
+        intrinsics = data["intrinsics"]
+    depth *= joint.scale
+    known = depth[depth > 0.0]
+    if len(known):
+        depth[depth > _FARTHEST * np.median(known)] = 0.0
+    # Halving before the remap keeps fine texture from turning into noise.
+    factor = intrinsics[0] / joint.intrinsics[position, 0]
+    size = tuple(round(side * max(factor, 0.1)) for side in (picture.shape[1], picture.shape[0]))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    scaled = joint.intrinsics[position] * np.tile([size[0] / picture.shape[1], size[1] / picture.shape[0]], 2)
+    color = undistorted_picture(small, scaled, joint.distortion, intrinsics, depth.shape)
+    return depth, confidence, intrinsics, matrix @ joint.world_from_camera[position], color
 
 
 def sparse_cloud(scene: SceneResult, joint: JointResult, matrix: Array) -> PointCloud:

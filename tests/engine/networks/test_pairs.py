@@ -13,7 +13,7 @@ from josh_blender.engine.pairs.look import pair_graph
 from josh_blender.engine.pairs.matching import correspondences, nearest, reciprocal
 from josh_blender.engine.pairs.robust import align_matched, gamma_loss
 from josh_blender.engine.pairs.view_tree import strongest_tree
-from josh_blender.scene4d.camera import rigid, transform
+from josh_blender.scene4d.camera import invert_rigid, project, rigid, transform
 from josh_blender.scene4d.rotations import matrix_from_axis_angle
 
 
@@ -83,7 +83,12 @@ def test_canonical_views_and_anchors_of_the_public_pieces() -> None:
     depth = given.depth_at(pixel[:, 0], pixel[:, 1], matrix[0, 0])
     assert close(depth, unproject["depth_A"])
     rays = np.concatenate([pixel, np.ones((len(pixel), 1))], axis=1) @ np.linalg.inv(matrix).T
-    assert close(transform(unproject["cam2w"].double().numpy(), rays * depth[:, None]), unproject["pts3d_world_A"])
+    pose = unproject["cam2w"].double().numpy()
+    points = transform(pose, rays * depth[:, None])
+    assert close(points, unproject["pts3d_world_A"])
+    # The reference's pixels are numbers of columns and rows; the lens says where these are counted from.
+    lens = [matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]]
+    assert close(project(transform(invert_rigid(pose), points), lens), unproject["reproj_uv_A"])
 
 
 def test_the_loss_of_the_public_pieces() -> None:

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tiny_networks import ABOUT, tiny_network, write_mast3r
 
-from josh_blender.engine.networks.josh3r import PairMotion, rotation_of_rows
+from josh_blender.engine.cli import label as label_command
+from josh_blender.engine.cli import main as josh4d_here
+from josh_blender.engine.cli.train import own_device
+from josh_blender.engine.networks.josh3r import Josh3r, PairMotion, PersonTokens, rotation_of_rows
+from josh_blender.engine.networks.mast3r import Tokens
 from josh_blender.engine.networks.weights import load_josh3r
-from josh_blender.engine.training.features import PictureShape, Sample, prepare, read_features
+from josh_blender.engine.presets import PRESETS
+from josh_blender.engine.reporter import Reporter
+from josh_blender.engine.settings import ReconstructSettings
+from josh_blender.engine.training.features import PictureShape, Sample, prepare, read_pair
 from josh_blender.engine.training.label_filters import LabelLimits, reason_against
 from josh_blender.engine.training.labels import FEET, LabelledClip, pairs_of, read_clip
-from josh_blender.engine.training.loop import WEIGHTS_NAME, History, TrainSettings, train
+from josh_blender.engine.training.loop import (
+    WEIGHTS_NAME,
+    History,
+    TrainSettings,
+    mean_motion,
+    train,
+    validate,
+    whole_motion,
+)
 from josh_blender.engine.training.losses import angle, losses, relative_error, still_feet
 from josh_blender.engine.training.mirror import mirrored_pair
+from josh_blender.scene4d.arrays import read_npz, write_npz
 from josh_blender.scene4d.body import load_default_body
-from josh_blender.scene4d.camera import invert_rigid, transform
+from josh_blender.scene4d.camera import invert_rigid, rigid, transform
 from josh_blender.scene4d.errors import UserError
-from josh_blender.scene4d.files import read_scene
+from josh_blender.scene4d.files import read_scene, write_scene
 from josh_blender.scene4d.rotations import matrix_from_axis_angle
 from josh_blender.scene4d.scene import Scale
+from josh_blender.scene4d.source_identity import source_identity
 
 ROOT = Path(__file__).resolve().parents[3]
 TRUTH = ROOT / "bench" / "sample" / "data" / "sample_truth.scene4d"
@@ -78,7 +99,7 @@ def test_features_are_computed_once_and_points_lie_on_their_rays(clip: LabelledC
     network = tiny_network()
     shape, samples = prepare(some, network, "tiny", 128, tmp_path, "cpu")
     assert shape == PictureShape(4, 8) and len(samples) == sum(len(pair.people) for pair in some.pairs)
-    features = read_features(samples[0].features)
+    features = read_pair(samples[0])
     assert features["last_1"].shape == (32, 32) and features["points_1"].shape == features["known_1"].shape
     known = np.isfinite(features["known_1"]).all(axis=1)
     assert known.mean() > 0.3, "frame 0 has a depth map"
@@ -94,6 +115,45 @@ def test_features_are_computed_once_and_points_lie_on_their_rays(clip: LabelledC
 
     network.mast3r.encode = never  # type: ignore[method-assign]
     assert len(prepare(some, network, "tiny", 128, tmp_path, "cpu")[1]) == len(samples)
+
+
+def test_a_scene_made_again_is_learnt_from_anew_without_asking_the_backbone_again(
+    clip: LabelledClip, tmp_path: Path
+) -> None:
+    folder = tmp_path / "again.scene4d"
+    shutil.copytree(clip.folder / "depth", folder / "depth")
+    some = replace(clip, pairs=clip.pairs[:1], folder=folder)
+    network = tiny_network()
+    _, before = prepare(some, network, "tiny", 128, tmp_path / "cache", "cpu")
+    for path in (folder / "depth").iterdir():
+        arrays = read_npz(path)
+        write_npz(path, {**arrays, "depth": 2.0 * arrays["depth"]})
+    network.mast3r.encode = None  # type: ignore[assignment]
+    _, after = prepare(some, network, "tiny", 128, tmp_path / "cache", "cpu")
+    old, new = read_pair(before[0]), read_pair(after[0])
+    assert np.allclose(new["known_1"], 2.0 * old["known_1"], rtol=2e-3, equal_nan=True)
+    assert np.isfinite(old["known_1"]).any() and np.array_equal(new["points_1"], old["points_1"])
+    moved = replace(some.pairs[0], first_from_second=rigid(np.eye(3), np.array([1.0, 0.0, 0.0])))
+    _, third = prepare(replace(some, pairs=(moved,)), network, "tiny", 128, tmp_path / "cache", "cpu")
+    assert third[0].known != after[0].known and third[0].features == after[0].features
+
+
+def test_processes_share_the_preparing(clip: LabelledClip, tmp_path: Path) -> None:
+    some = replace(clip, pairs=clip.pairs[:5])
+    made: list[set[Path]] = []
+    for number in range(2):
+        _, samples = prepare(some, tiny_network(), "tiny", 128, tmp_path, "cpu", True, share=(number, 2))
+        assert len(samples) == 2 * sum(len(pair.people) for pair in some.pairs)
+        made.append({sample.features for sample in samples if sample.features.is_file()})
+    assert {len(made[0]), len(made[1])} == {6, 10}, "three of the pairs and their mirrored ones, and then the others"
+    assert all(sample.known.is_file() for sample in samples)
+
+
+def test_every_process_has_a_card_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert [own_device(name) for name in ("cpu", "mps", "cuda")] == ["cpu", "mps", "cuda:0"]
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert [own_device(name) for name in ("cpu", "mps", "cuda")] == ["cpu", "mps", "cuda:3"]
 
 
 def test_a_mirror_shows_the_same_walk_on_the_other_side(clip: LabelledClip, tmp_path: Path) -> None:
@@ -120,7 +180,7 @@ def test_a_mirror_shows_the_same_walk_on_the_other_side(clip: LabelledClip, tmp_
     _, samples = prepare(some, tiny_network(), "tiny", 128, tmp_path, "cpu", mirrored=True)
     count = len(pair.people)
     assert len(samples) == 2 * count and len({sample.features for sample in samples}) == 2
-    seen, flipped = (read_features(samples[number].features)["known_1"].reshape(8, 16, 3) for number in (0, count))
+    seen, flipped = (read_pair(samples[number])["known_1"].reshape(8, 16, 3) for number in (0, count))
     # Every eighth pixel from the fourth on is nearly its own mirror image.
     good = np.isfinite(seen[:, ::-1]).all(axis=-1) & np.isfinite(flipped).all(axis=-1)
     ratio = flipped[good][:, 2] / seen[:, ::-1][good][:, 2]
@@ -205,7 +265,7 @@ def made_up(folder: Path, count: int) -> list[Sample]:
         np.savez(path, last_1=last, last_2=last, **arrays)
         person = {name: batch[name][0].numpy() for name in ("rotation", "facing", "in_camera", "feet", "in_first")}
         boxes = np.tile([20.0, 10.0, 60.0, 60.0], (2, 1)).astype(np.float32)
-        samples.append(Sample(path, {**person, "translation": 0.3 * direction, "boxes": boxes}, "made up"))
+        samples.append(Sample(path, path, {**person, "translation": 0.3 * direction, "boxes": boxes}, "made up"))
     return samples
 
 
@@ -234,10 +294,69 @@ def test_a_killed_training_continues_to_the_same_network(tmp_path: Path) -> None
 
 
 def test_other_settings_do_not_continue_a_training(tmp_path: Path) -> None:
-    (tmp_path / "history.json").write_text(json.dumps({"step": 1, "settings": {"steps": 2}, "rows": []}))
-    (tmp_path / "training.safetensors").write_bytes(b"")
+    told = json.dumps({"step": 1, "settings": {"steps": 2}, "rows": []})
+    save_file({"model.x": torch.zeros(1)}, tmp_path / "training.safetensors", metadata={"training": told})
     with pytest.raises(UserError, match="other settings"):
         run_training(tmp_path, made_up(tmp_path, 2), [])
+
+
+@pytest.mark.parametrize("killed_at", [WEIGHTS_NAME, "history.json", "training.safetensors"])
+def test_a_training_killed_while_it_saves_continues_from_one_checkpoint(
+    killed_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new state never meets the old step, nor the other way round."""
+    samples = made_up(tmp_path, 8)
+    shape, settings = PictureShape(4, 8), TrainSettings(steps=4, batch=4, rate=3e-3, every=1)
+
+    def run(folder: Path) -> list[dict[str, float]]:
+        return train(
+            tiny_network(), ABOUT, {shape: samples}, {}, settings, folder, "cpu", lambda *_: None
+        ).rows  # fmt: skip
+
+    real, seen = Path.replace, []
+
+    def replaced(path: Path, target: Path) -> Path:
+        seen.append(target.name)
+        if seen.count(killed_at) == 3:
+            raise KeyboardInterrupt
+        return real(path, target)
+
+    expected = run(tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", replaced)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "killed")
+    assert run(tmp_path / "killed") == expected
+    for name in (WEIGHTS_NAME, "history.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_batch_that_the_card_cannot_hold_is_said_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Josh3r, "look", no_memory)
+    with pytest.raises(UserError, match="this batch") as caught:
+        run_training(tmp_path / "run", made_up(tmp_path, 4), [])
+    assert caught.value.kind == "gpu_memory" and "--batch" in caught.value.remedy
+
+
+def test_validation_goes_on_in_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = made_up(tmp_path, 8)
+    groups, mean = {PictureShape(4, 8): samples}, mean_motion(samples)
+    expected = validate(whole_motion(tiny_network()), groups, mean, 8, torch.device("cpu"))
+    real = Josh3r.look
+
+    def look(network: Josh3r, first: Tokens, *others: torch.Tensor) -> PersonTokens:
+        if len(first.tokens) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(network, first, *others)
+
+    monkeypatch.setattr(Josh3r, "look", look)
+    found = validate(whole_motion(tiny_network()), groups, mean, 8, torch.device("cpu"))
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_bad_labels_are_told_apart() -> None:
@@ -305,6 +424,91 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
 def test_a_folder_without_videos_is_no_source_of_labels(tmp_path: Path) -> None:
     done = josh4d("label", str(tmp_path), "--output", str(tmp_path / "labels"))
     assert done.returncode == 1 and "There is no video in" in done.stderr
+
+
+def label_settings(folder: Path, name: str = "a.mp4") -> ReconstructSettings:
+    sample = ROOT / "bench" / "sample" / "data" / "sample.mp4"
+    video = folder / name
+    shutil.copyfile(sample, video)
+    return ReconstructSettings(video, folder / "labels")
+
+
+def writes_truth(made: list[Path]) -> Callable[[ReconstructSettings, Reporter], Path]:
+    """Stands where `reconstruct` does; ``made`` gets the videos."""
+
+    def reconstruct(settings: ReconstructSettings, report: Reporter) -> Path:
+        made.append(settings.video)
+        scene = read_scene(TRUTH)
+        scene.scale = Scale("height", 0.01)
+        scene.source.identity = source_identity((settings.video,))
+        scene.stages = {
+            name: {"backend": backend} for name, backend in PRESETS[settings.preset].items() if name != "world"
+        }
+        write_scene(scene, settings.scene_folder)
+        return settings.scene_folder
+
+    return reconstruct
+
+
+def test_a_label_is_made_again_where_its_video_or_preset_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, made = label_settings(tmp_path), []
+    monkeypatch.setattr(label_command, "reconstruct", writes_truth(made))
+    for _ in range(2):
+        assert label_command.label(settings) == {"scene": str(settings.scene_folder), "reason": ""}
+    assert len(made) == 1
+    other = replace(settings, preset="mast3r")
+    assert [label_command.label(other)["reason"] for _ in range(2)] == ["", ""] and len(made) == 2
+    with settings.video.open("ab") as file:
+        file.write(b"more")
+    assert label_command.label(other)["reason"] == "" and len(made) == 3
+    (settings.scene_folder / "scene.json").write_text("damaged")
+    assert label_command.label(other)["reason"] == "" and len(made) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            IndexError("index 3 is out of bounds"),
+            "something unexpected went wrong: IndexError: index 3 is out of bounds",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory"), "The graphics card's memory is too small for this"),
+        (UserError("no_parallax", "The path cannot be solved.", "Try."), "The path cannot be solved"),
+    ],
+)
+def test_a_clip_that_fails_does_not_stop_the_others(
+    error: Exception, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> Path:
+        raise error
+
+    settings = label_settings(tmp_path)
+    monkeypatch.setattr(label_command, "reconstruct", fails)
+    assert label_command.label(settings) == {"scene": "", "reason": reason}
+
+
+def test_a_full_disk_stops_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(label_command, "reconstruct", fails)
+    with pytest.raises(UserError) as caught:
+        label_command.label(label_settings(tmp_path))
+    assert caught.value.kind == "disk_full"
+
+
+def test_videos_of_one_name_have_scenes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+    for name in ("a.mp4", "a.mov", "b.mp4"):
+        label_settings(tmp_path, name)
+    monkeypatch.setattr(label_command, "reconstruct", writes_truth(made))
+    assert josh4d_here(["label", str(tmp_path), "--output", str(tmp_path / "labels")]) == 0
+    rows = json.loads((tmp_path / "labels" / "labels.json").read_text())["labels"]
+    scenes = [str(Path(row["scene"]).relative_to(tmp_path / "labels")) for row in rows]
+    assert scenes == [str(Path("a-mov") / "a.scene4d"), str(Path("a-mp4") / "a.scene4d"), "b.scene4d"]
+    assert len(made) == 3
 
 
 @pytest.mark.slow

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,12 +19,15 @@ from josh_blender.engine.networks.josh3r import Josh3r
 from josh_blender.engine.networks.mast3r import Mast3r, Mast3rSizes
 from josh_blender.engine.networks.weights import (
     NetworkFile,
+    check_weights,
     describe_weights,
     load_josh3r,
     load_mast3r,
     save_josh3r,
     save_network,
 )
+from josh_blender.engine.pipeline import check_before_start
+from josh_blender.engine.settings import ReconstructSettings
 from josh_blender.scene4d.errors import UserError
 
 #: Heads as wide as the public ones, so that sizes follow from shapes alone.
@@ -46,7 +53,8 @@ def test_the_public_layouts_are_read(tmp_path: Path) -> None:
         loaded = load_mast3r(tmp_path / name, "cpu")
         assert equal(loaded, network)
         assert loaded.sizes == PUBLIC_LIKE and not loaded.training
-        assert describe_weights(tmp_path / name).kind == "mast3r"
+        about, notes = describe_weights(tmp_path / name)
+        assert about.kind == "mast3r" and notes == []
 
 
 def test_a_file_without_a_second_decoder_uses_the_first_twice(tmp_path: Path) -> None:
@@ -74,25 +82,116 @@ def test_our_own_file_leaves_the_backbone_out(tmp_path: Path) -> None:
     save_josh3r(tmp_path / "own.safetensors", network, about)
     loaded, said = load_josh3r(tmp_path / "own.safetensors", "cpu", tmp_path / "below.safetensors")
     assert equal(loaded, network) and said == about
-    assert describe_weights(tmp_path / "own.safetensors") == about
+    assert describe_weights(tmp_path / "own.safetensors") == (about, [])
     with pytest.raises(UserError, match="MASt3R") as caught:
         load_josh3r(tmp_path / "own.safetensors", "cpu")
     assert caught.value.kind == "missing_weights"
+
+
+def refused(action: Callable[[], object]) -> str:
+    with pytest.raises(UserError) as caught:
+        action()
+    assert caught.value.kind == "wrong_weights"
+    return str(caught.value)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     state = Mast3r(PUBLIC_LIKE).state_dict()
     del state["dec_norm.bias"], state["enc_blocks.0.attn.qkv.weight"]
     torch.save(state, tmp_path / "holes.pth")
-    with pytest.raises(UserError, match="2 of its parameters are missing") as caught:
-        load_mast3r(tmp_path / "holes.pth", "cpu")
-    assert "enc_blocks.0.attn.qkv.weight" in str(caught.value) and "huggingface" in str(caught.value)
+    said = refused(lambda: load_mast3r(tmp_path / "holes.pth", "cpu"))
+    count = len(state) + 2 - len([key for key in state if ".layer_rn." in key or key == "mask_token"])
+    assert f"“holes.pth” is not a whole MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric file: 2 of {count}" in said
+    assert "(enc_blocks.0.attn.qkv.weight, dec_norm.bias)" in said
+    assert "huggingface" in said and "--mast3r-weights" in said
     torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(UserError, match="is not a MASt3R"):
-        load_mast3r(tmp_path / "other.pth", "cpu")
-    torch.save(Mast3r(PUBLIC_LIKE).state_dict(), tmp_path / "mast3r.pth")
-    with pytest.raises(UserError, match=r"MASt3R|JOSH3R"):
-        load_josh3r(tmp_path / "mast3r.pth", "cpu", None)
+    said = refused(lambda: load_mast3r(tmp_path / "other.pth", "cpu"))
+    assert "“other.pth” is not a whole MASt3R" in said and "1008 of 1008 parameters are missing" in said
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_mast3r_file_in_the_place_of_josh3r_is_named_and_no_backbone_asked_for(tmp_path: Path, given: bool) -> None:
+    path = tmp_path / "backbone.pth"
+    torch.save(Mast3r(PUBLIC_LIKE).state_dict(), path)
+    for action in (load_josh3r, lambda path, device, below: check_weights("josh3r", path, below)):
+        said = refused(lambda action=action: action(path, "cpu", path if given else None))
+        assert "“backbone.pth” is not a whole JOSH3R file" in said
+        assert "285 of 287 parameters are missing (human_feat_extractor_1.conv1.weight, " in said
+        assert "it looks like MASt3R" in said and "--josh3r-weights" in said and "--mast3r-weights" not in said
+
+
+def test_the_file_at_fault_is_named_where_there_are_two(tmp_path: Path) -> None:
+    network = Josh3r(PUBLIC_LIKE, roi_width=8)
+    own, below = tmp_path / "own.safetensors", tmp_path / "below.pth"
+    save_josh3r(own, network, NetworkFile("josh3r", PUBLIC_LIKE, 8))
+    state = network.mast3r.state_dict()
+    del state["dec_norm.bias"]
+    torch.save(state, below)
+    said = refused(lambda: load_josh3r(own, "cpu", below))
+    assert "“below.pth” is not a whole MASt3R" in said and "(dec_norm.bias)" in said
+    assert "looks like JOSH3R" in refused(lambda: load_mast3r(own, "cpu"))
+    torch.save(Mast3r(replace(PUBLIC_LIKE, encoder_width=192)).state_dict(), below)
+    said = refused(lambda: load_josh3r(own, "cpu", below))
+    assert "“below.pth”" in said and "patch_embed.proj.weight is 192 x 3 x 16 x 16, expected 128 x 3 x 16 x 16" in said
+
+
+def test_a_parameter_of_another_size_is_named_with_both_sizes(tmp_path: Path) -> None:
+    state = Josh3r(PUBLIC_LIKE, roi_width=8).state_dict()
+    state["rel_rot_head.head_layers.3.bias"] = torch.zeros(4)
+    torch.save(state, tmp_path / "other.pth")
+    said = refused(lambda: load_josh3r(tmp_path / "other.pth", "cpu"))
+    assert "“other.pth”" in said and "1 of " in said and "parameters have another size" in said
+    assert "(rel_rot_head.head_layers.3.bias is 4, expected 6)" in said
+
+
+def test_what_no_network_of_the_kind_has_is_named_and_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "more.pth"
+    network = Mast3r(PUBLIC_LIKE)
+    torch.save(network.state_dict() | {"prediction_head.bias": torch.zeros(2)}, path)
+    (note,) = check_weights("mast3r", path)
+    assert "“more.pth”" in note and "prediction_head.bias" in note
+    assert describe_weights(path)[1] == [note]
+    assert equal(load_mast3r(path, "cpu"), network)
+
+
+@pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])
+def test_a_file_that_was_cut_off_is_refused_before_the_run(tmp_path: Path, name: str) -> None:
+    path, video = tmp_path / name, tmp_path / "video.mp4"
+    state = {key: value.clone() for key, value in Mast3r(PUBLIC_LIKE).state_dict().items() if ".layer_rn." not in key}
+    if name.endswith(".pth"):
+        torch.save({"model": state}, path)
+    else:
+        save_file(state, path)
+    video.write_bytes(b"any")
+    settings = ReconstructSettings(video, tmp_path / "out", preset="mast3r", mast3r_weights=path)
+    assert check_before_start(settings) == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    assert f"“{name}” is damaged" in refused(lambda: check_before_start(settings))
+
+
+def test_the_check_before_the_run_reads_no_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Josh3r(PUBLIC_LIKE, roi_width=8)
+    own, below = tmp_path / "own.safetensors", tmp_path / "below.pth"
+    save_josh3r(own, network, NetworkFile("josh3r", PUBLIC_LIKE, 8))
+    torch.save(network.mast3r.state_dict(), below)
+    mapped: list[bool] = []
+    real = torch.load
+
+    def load(*arguments: Any, **words: Any) -> Any:
+        mapped.append(words["mmap"])
+        return real(*arguments, **words)
+
+    monkeypatch.setattr(torch, "load", load)
+    assert check_weights("josh3r", own, below) == [] and mapped == [True]
+    with pytest.raises(UserError, match="licence") as caught:
+        check_weights("josh3r", own)
+    assert caught.value.kind == "missing_weights"
+
+
+def test_a_description_that_is_none_is_refused(tmp_path: Path) -> None:
+    state = {key: value.clone() for key, value in Mast3r(PUBLIC_LIKE).state_dict().items() if ".layer_rn." not in key}
+    save_file(state, tmp_path / "odd.safetensors", metadata={"josh4d": json.dumps({"sizes": {"width": 3}})})
+    assert "damaged" in refused(lambda: load_mast3r(tmp_path / "odd.safetensors", "cpu"))
 
 
 class _Evil:
