@@ -11,7 +11,7 @@ import torch
 from bench.sequences import names
 from josh_blender.scene4d.body import load_default_body
 
-from .compare import CHUNK, compare, prepare
+from .compare import BASELINES, CHUNK, compare, prepare
 from .inputs import Variation
 from .rows import Row, table, write
 
@@ -24,7 +24,9 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--frames", type=int, default=CHUNK, help="of the beginning of each sequence, 0 for all of it")
     parser.add_argument("--quick", action="store_true", help="one small sequence, few frames")
-    parser.add_argument("--no-baseline", action="store_true", help="only our solver")
+    parser.add_argument(
+        "--baselines", nargs="*", default=list(BASELINES), choices=list(BASELINES), help="none: only our solver"
+    )
     parser.add_argument("--no-contacts", action="store_true", help="contact labels withheld")
     parser.add_argument("--no-landmarks", action="store_true", help="2D landmarks withheld")
     parser.add_argument("--flips", type=float, help="share of wrong contact labels, whatever the level")
@@ -43,7 +45,7 @@ def main() -> int:
         prepared = prepare(name, model, frames, small=arguments.quick)
         for level in arguments.levels:
             for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-                new = compare(name, prepared, model, level, seed, variation, not arguments.no_baseline)
+                new = compare(name, prepared, model, level, seed, variation, arguments.baselines)
                 print(table(new).split("\nmean")[0], flush=True)
                 rows += new
                 if arguments.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ Array = NDArray[Any]
 
 #: The reference solves 101 frames at a time (R3).
 CHUNK = 101
+BASELINES = {"repaired": problem.REPAIRED, "released": problem.AS_RELEASED}
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,10 @@ def prepare_shot(shot: Shot, model: BodyModel, frames: int = CHUNK) -> Prepared:
 
 
 def compare(
-    name: str, prepared: Prepared, model: BodyModel, level: float, seed: int, variation: Variation, baseline: bool,
-    steps: tuple[int, int] = (adam.STAGE_1_STEPS, adam.STAGE_2_STEPS),
+    name: str, prepared: Prepared, model: BodyModel, level: float, seed: int, variation: Variation,
+    baselines: Collection[str], steps: tuple[int, int] = (adam.STAGE_1_STEPS, adam.STAGE_2_STEPS),
 ) -> list[Row]:  # fmt: skip
-    """The rows of one input, of any length; without ``baseline`` only ours."""
+    """The rows of one input, of any length: ours, and those of `BASELINES` that are asked for."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         truth, views = prepared.truth, prepared.views
@@ -81,8 +83,8 @@ def compare(
         solved = ours.solve(truth, inputs, model)
         states = _states(solved, inputs, parts, repaired, model)
         rows.append(row("ours", solved.seconds, states, solved.scene, solved.joint.scale, None))
-        for solver, defects in (("repaired", problem.REPAIRED), ("released", problem.AS_RELEASED)):
-            if baseline:
+        for solver, defects in BASELINES.items():
+            if solver in baselines:
                 run = chunks.solve(inputs, model, defects, steps)
                 scene = ours.scene_of(truth, inputs, run.joint, model)
                 rows.append(row(solver, run.seconds, run.states, scene, run.joint.scale, run.depths))

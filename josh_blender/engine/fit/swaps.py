@@ -1,7 +1,8 @@
 """Legs that a landmark network takes for one another, put right.
 
 Where the legs pass each other, a network that looks at single frames swaps left and right for a frame or two. The true
-assignment is the one in which feet move smoothly.
+assignment is the one in which feet move smoothly, on the picture and in depth: on the picture alone, legs that pass
+each other and legs that turn back look much alike.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ _SIGMA = 0.03
 _KERNEL = 4.0
 _SWAPPED = 2.0
 _RATE = 30.0
+#: Metres of depth per size of a person.
+_HEIGHT = 1.7
 
 
-def swapped_legs(points: Array, size: Array, time: Array, seen: Array) -> Array:
+def swapped_legs(points: Array, depth: Array, size: Array, time: Array, seen: Array) -> Array:
     """Frames (T,) whose legs are taken for one another.
 
-    points (T,33,2) px; size (T,) px of the person; time (T,) s; seen (T,) frames with landmarks. The assignment of
-    least total change of velocity, relative to the hips, with a price on every swapped frame (Viterbi over pairs of
-    frames).
+    points (T,33,2) px; depth (T,33) m behind the hips, as the network guesses it; size (T,) px of the person; time (T,)
+    s; seen (T,) frames with landmarks. The assignment of least total change of velocity, relative to the hips, with a
+    price on every swapped frame (Viterbi over pairs of frames).
     """
     frames = np.flatnonzero(seen)
     swapped = np.zeros(len(points), bool)
@@ -42,8 +45,9 @@ def swapped_legs(points: Array, size: Array, time: Array, seen: Array) -> Array:
         return swapped
     hips = points[frames][:, [lm.LEFT_HIP, lm.RIGHT_HIP]].mean(1, keepdims=True)
     legs = np.stack([points[frames][:, _LEFT] - hips, points[frames][:, _RIGHT] - hips], axis=1)
-    legs = legs / float(np.median(size[frames]))
-    # states[s]: both legs (2,4,2) as they came (0) or swapped (1).
+    behind = np.stack([depth[frames][:, _LEFT], depth[frames][:, _RIGHT]], axis=1)[..., None] / _HEIGHT
+    legs = np.concatenate([legs / float(np.median(size[frames])), behind], axis=-1)
+    # states[s]: both legs (2,4,3) as they came (0) or swapped (1).
     states = np.stack([legs, legs[:, ::-1]])
     step = np.maximum(np.diff(time[frames]), 1e-6) * _RATE
     total = np.array([[0.0, _SWAPPED], [_SWAPPED, 2.0 * _SWAPPED]])
@@ -74,7 +78,13 @@ def untangled(track: Track, time: Array) -> Track:
     """The track with swapped legs put right; time (T,) s of its frames."""
     seen = np.asarray(track.detected, bool) & np.isfinite(track.landmarks).all((1, 2))
     size = np.maximum(np.asarray(track.box)[:, 3] - np.asarray(track.box)[:, 1], 1.0)
-    swapped = swapped_legs(np.asarray(track.landmarks, np.float64), size, np.asarray(time, np.float64), seen)
+    swapped = swapped_legs(
+        np.asarray(track.landmarks, np.float64),
+        np.nan_to_num(np.asarray(track.world_landmarks, np.float64)[..., 2]),
+        size,
+        np.asarray(time, np.float64),
+        seen,
+    )
     if not swapped.any():
         return track
     rows, both, turned = np.flatnonzero(swapped)[:, None], np.array(_LEFT + _RIGHT), np.array(_RIGHT + _LEFT)
