@@ -13,7 +13,10 @@ def main() -> int:
     runs = [
         ("The default pipeline on the sample clip", [sys.executable, "bench/pipeline.py"]),
         ("The joint solve on random problems", [sys.executable, "bench/robustness.py"]),
-        ("The joint solve against a first-order one", [sys.executable, "-m", "bench.controlled"]),
+        (
+            "The joint solve against a first-order one, whole sequences",
+            [sys.executable, "-m", "bench.controlled", "--frames", "0", "--baselines", "repaired"],
+        ),
         ("How soon it is as good as the first-order one", [sys.executable, "-m", "bench.controlled.race"]),
         ("The joint solve of long videos", [sys.executable, "-m", "bench.controlled.length"]),
         ("A rendered pure pan", [sys.executable, "bench/pan.py"]),

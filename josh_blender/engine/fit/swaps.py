@@ -1,8 +1,9 @@
 """Legs that a landmark network takes for one another, put right.
 
-Where the legs pass each other, a network that looks at single frames swaps left and right for a frame or two. The true
-assignment is the one in which feet move smoothly, on the picture and in depth: on the picture alone, legs that pass
-each other and legs that turn back look much alike.
+Where the legs pass each other, a network that looks at single frames swaps left and right for a while. The true
+assignment is the one in which feet move smoothly, and in which the leg that is seen better stays the one that is: on
+the picture alone, legs that pass each other and legs that meet and part again look alike. The network's depths do not
+help: it leaves them behind where it swaps legs.
 """
 
 from __future__ import annotations
@@ -23,21 +24,20 @@ _LEFT = [lm.LEFT_KNEE, lm.LEFT_ANKLE, lm.LEFT_HEEL, lm.LEFT_TOE]
 _RIGHT = [lm.RIGHT_KNEE, lm.RIGHT_ANKLE, lm.RIGHT_HEEL, lm.RIGHT_TOE]
 #: Change of velocity of a leg's landmark from frame to frame, share of the person's size on the image, at 30 frames a
 #: second; one swapped leg costs no more than a change of so many sigmas; cost of a swapped frame (the network is mostly
-#: right).
-_SIGMA = 0.03
-_KERNEL = 4.0
-_SWAPPED = 2.0
+#: right); size of the person on the image that a change of visibility from 0 to 1 counts as.
+_SIGMA = 0.02
+_KERNEL = 3.0
+_SWAPPED = 8.0
+_VISIBILITY = 0.15
 _RATE = 30.0
-#: Metres of depth per size of a person.
-_HEIGHT = 1.7
 
 
-def swapped_legs(points: Array, depth: Array, size: Array, time: Array, seen: Array) -> Array:
+def swapped_legs(points: Array, visibility: Array, size: Array, time: Array, seen: Array) -> Array:
     """Frames (T,) whose legs are taken for one another.
 
-    points (T,33,2) px; depth (T,33) m behind the hips, as the network guesses it; size (T,) px of the person; time (T,)
-    s; seen (T,) frames with landmarks. The assignment of least total change of velocity, relative to the hips, with a
-    price on every swapped frame (Viterbi over pairs of frames).
+    points (T,33,2) px; visibility (T,33) 0..1; size (T,) px of the person; time (T,) s; seen (T,) frames with
+    landmarks. The assignment of least total change of velocity, relative to the hips, with a price on every swapped
+    frame (Viterbi over pairs of frames).
     """
     frames = np.flatnonzero(seen)
     swapped = np.zeros(len(points), bool)
@@ -45,8 +45,8 @@ def swapped_legs(points: Array, depth: Array, size: Array, time: Array, seen: Ar
         return swapped
     hips = points[frames][:, [lm.LEFT_HIP, lm.RIGHT_HIP]].mean(1, keepdims=True)
     legs = np.stack([points[frames][:, _LEFT] - hips, points[frames][:, _RIGHT] - hips], axis=1)
-    behind = np.stack([depth[frames][:, _LEFT], depth[frames][:, _RIGHT]], axis=1)[..., None] / _HEIGHT
-    legs = np.concatenate([legs / float(np.median(size[frames])), behind], axis=-1)
+    clear = _VISIBILITY * np.stack([visibility[frames][:, _LEFT], visibility[frames][:, _RIGHT]], axis=1)
+    legs = np.concatenate([legs / float(np.median(size[frames])), clear[..., None]], axis=-1)
     # states[s]: both legs (2,4,3) as they came (0) or swapped (1).
     states = np.stack([legs, legs[:, ::-1]])
     step = np.maximum(np.diff(time[frames]), 1e-6) * _RATE
@@ -80,7 +80,7 @@ def untangled(track: Track, time: Array) -> Track:
     size = np.maximum(np.asarray(track.box)[:, 3] - np.asarray(track.box)[:, 1], 1.0)
     swapped = swapped_legs(
         np.asarray(track.landmarks, np.float64),
-        np.nan_to_num(np.asarray(track.world_landmarks, np.float64)[..., 2]),
+        np.nan_to_num(np.asarray(track.visibility, np.float64)),
         size,
         np.asarray(time, np.float64),
         seen,
