@@ -104,8 +104,9 @@ class SceneResult:
     ``depth_folder``/FFFFFF.npz (source frame number; arrays depth float32 in scene units, 0 = none; confidence
     float32 0..1; intrinsics (4,) of the undistorted pinhole of the depth map). ground (4,) plane n.x + d = 0 with n
     pointing up, or shape (0,) where none was seen. metric: the unit is already the metre (a given camera).
-    focal_sigma: relative standard deviation of the focal length of a moving camera that was not adjusted to the
-    sightings, with depth maps from elsewhere (a network's); 0 where it was, and the maps follow from it.
+    focal_sigma: relative standard deviation of the focal length: of a moving camera that was not adjusted to the
+    sightings, with depth maps from elsewhere (a network's), 0 where it was, and the maps follow from it; of one that
+    stands or only turns, as the people and the ground say it.
     """
 
     camera_kind: str

@@ -121,6 +121,14 @@ def test_a_static_camera_has_its_scale_from_feet_on_the_ground() -> None:
     assert np.allclose(result.world_from_camera[:, :3, :3], walk.scene.world_from_camera[:, :3, :3])
 
 
+def test_an_uncertain_lens_of_a_camera_that_stands_is_in_the_stated_scale() -> None:
+    walk = make_walk(seconds=0.4, errors=ERRORS, moving=False)
+    sure = solve(walk).scale_sigma
+    walk.scene.focal_sigma = 0.05
+    assert sure < 0.04
+    assert solve(walk).scale_sigma == pytest.approx(np.hypot(sure, 0.05), rel=1e-6)
+
+
 def test_without_contacts_the_lower_foot_stands_and_a_warning_says_so() -> None:
     walk = make_walk(seconds=1.0, errors=ERRORS)
     walk.contact.people[0].contact[:] = 0.0

@@ -121,6 +121,9 @@ def run_joint(
             report["scale_sigma_formal"] = sigma_formal
             sigma = float(np.hypot(start.sigma, sigma_formal * np.sqrt(_CORRELATION)))
             sigma = float(np.hypot(sigma, _HEIGHT_SIGMA if bodies.height_known else _POPULATION_SIGMA))
+            if lens is None:
+                # Through a lens that is too long everybody is as many times too far away, and nothing here can tell.
+                sigma = float(np.hypot(sigma, scene.focal_sigma))
         report["focal_factor"] = float(state.cameras.log_focal.exp())
 
     metric = metric_scene(scene, state, log_scale)

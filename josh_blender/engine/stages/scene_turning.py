@@ -86,6 +86,7 @@ def turning_camera(kind: str, pan: motion.Pan | None, flow: motion.Flow, shot: S
         observation_pixel=np.zeros((0, 2), np.float32),
         depth_index=np.array([place.index for place in places], dtype=np.int32),
         ground=ground,
+        focal_sigma=measured.focal_sigma if measured is not None and known_focal is None else 0.0,
         quality=quality,
         warnings=warnings,
     )
