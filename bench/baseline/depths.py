@@ -12,7 +12,7 @@ from bench.controlled.inputs import Inputs
 
 from . import objective
 from .objective import ReferenceState
-from .problem import ReferenceProblem, _anchor_of
+from .problem import ReferenceProblem, anchor_of
 
 Array = NDArray[Any]
 
@@ -23,7 +23,7 @@ def depths_of(problem: ReferenceProblem, state: ReferenceState, inputs: Inputs) 
     for number, view in enumerate(inputs.depths):
         row, column = np.nonzero(view.depth > 0.0)
         depth = view.depth[row, column]
-        anchor = _anchor_of(view, row, column, depth)
+        anchor = anchor_of(view, row, column, depth)
         key = torch.full((len(depth),), number)
         relative = torch.as_tensor(anchor) / problem.median[number]
         result = np.zeros(view.depth.shape)

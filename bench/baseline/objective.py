@@ -18,8 +18,8 @@ from .problem import Pairs, ReferencePerson, ReferenceProblem
 EPSILON = 1e-3
 SCALE, STATIC, PRIOR, SMOOTH = 1.0, 0.1, 100.0, 0.1
 WIDE, NARROW = 1.1, 0.4
-_NEAREST = 1e-3
-_PIXEL_LOW, _PIXEL_HIGH = -1000.0, 2000.0
+NEAREST = 1e-3
+PIXEL_LOW, PIXEL_HIGH = -1000.0, 2000.0
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def projected(problem: ReferenceProblem, state: ReferenceState, pairs: Pairs) ->
     offset = to_world(state, pairs.second, second) - state.centre[pairs.first]
     local = (state.rotation[pairs.first].transpose(-1, -2) @ offset[..., None])[..., 0]
     focal = problem.focal * state.log_focal.exp()
-    pixel = focal * local[:, :2] / local[:, 2:].clamp(min=_NEAREST)
-    return pixel.clamp(_PIXEL_LOW, _PIXEL_HIGH), local
+    pixel = focal * local[:, :2] / local[:, 2:].clamp(min=NEAREST)
+    return pixel.clamp(PIXEL_LOW, PIXEL_HIGH), local
 
 
 def correspondence_2d(problem: ReferenceProblem, state: ReferenceState) -> Tensor:

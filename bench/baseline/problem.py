@@ -150,7 +150,7 @@ def _anchors(view: DepthView) -> Array:
     return view.depth[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
 
 
-def _anchor_of(view: DepthView, row: Array, column: Array, depth: Array) -> Array:
+def anchor_of(view: DepthView, row: Array, column: Array, depth: Array) -> Array:
     """Depth (N,) of the anchors of pixels; where an anchor shows the sky, the pixel's own."""
     anchors = _anchors(view)
     found = anchors[np.minimum(row // BLOCK, anchors.shape[0] - 1), np.minimum(column // BLOCK, anchors.shape[1] - 1)]
@@ -167,7 +167,7 @@ def _pairs(inputs: Inputs, medians: Array, factor: float) -> Pairs:
         rows = np.flatnonzero(keyframe == number)
         size = np.array(view.depth.shape[::-1]) / [source.width, source.height]
         column, row = (matches.pixel[good][rows] * size).astype(int).T
-        anchor[rows] = _anchor_of(view, row, column, depth[rows])
+        anchor[rows] = anchor_of(view, row, column, depth[rows])
     firsts, seconds = [], []
     for a in range(len(medians)):
         for b in range(a + 1, min(a + WINDOW + 1, len(medians))):
@@ -262,9 +262,9 @@ def _scene_under(
     _, nearest = cKDTree(np.stack([columns, rows], 1) + 0.5).query(pixel)
     scene_row, scene_column = rows[nearest], columns[nearest]
     scene, own = view.depth[scene_row, scene_column], view.depth[row, column]
-    anchor = _anchor_of(view, scene_row, scene_column, scene)
+    anchor = anchor_of(view, scene_row, scene_column, scene)
     if defects.block_depth:
-        a, b = own / _anchor_of(view, row, column, own), scene / anchor
+        a, b = own / anchor_of(view, row, column, own), scene / anchor
         limit = _RATIO_RELEASED
     else:
         a, b, limit = own, scene, _RATIO_REPAIRED

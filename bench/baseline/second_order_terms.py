@@ -15,7 +15,7 @@ from josh_blender.engine.solver import so3
 from josh_blender.engine.solver.arrowhead import Arrowhead
 from josh_blender.engine.solver.rows import add_block
 
-from .objective import _NEAREST, _PIXEL_HIGH, _PIXEL_LOW, EPSILON, NARROW, BodyState, ReferenceState
+from .objective import EPSILON, NARROW, NEAREST, PIXEL_HIGH, PIXEL_LOW, BodyState, ReferenceState
 from .problem import ReferenceProblem
 
 #: Correspondences of one pair of key frames per block.
@@ -145,8 +145,8 @@ def project(seen: Correspondences, problem: ReferenceProblem, state: ReferenceSt
     deep = (seen.anchor + (zoom - 1.0)) * ((seen.ratio - 1.0) / zoom + 1.0)
     local = torch.cat([seen.ray * (deep / zoom), deep], 1)
     point = torch.baddbmm(shift[seen.pair], (turn * size[seen.second, None, None])[seen.pair], local)
-    pixel = (problem.focal * zoom) * point[:, :2] / point[:, 2:].clamp(min=_NEAREST)
-    clamped = pixel.clamp(_PIXEL_LOW, _PIXEL_HIGH)
+    pixel = (problem.focal * zoom) * point[:, :2] / point[:, 2:].clamp(min=NEAREST)
+    clamped = pixel.clamp(PIXEL_LOW, PIXEL_HIGH)
     offset = clamped - seen.pixel
     squared = (offset * offset).sum(1, keepdim=True)
     length = (squared + EPSILON**2).sqrt()
@@ -207,7 +207,7 @@ def _slopes(
     """Slopes (N,7,S) of the pixels in directions (N,2,S). Nothing is behind its camera and yet not clamped."""
     zoom = state.log_focal.exp()
     focal = problem.focal * zoom
-    inverse = 1.0 / at.point[:, 2:].clamp(min=_NEAREST)
+    inverse = 1.0 / at.point[:, 2:].clamp(min=NEAREST)
     x, y = at.point[:, :1] * inverse, at.point[:, 1:2] * inverse
     pixels = focal * inverse
     # A longer focal moves the lifted point, at size 1 by this.

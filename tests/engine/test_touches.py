@@ -170,3 +170,5 @@ def test_a_foot_without_a_label_counts_a_little_and_a_hand_does_not() -> None:
     assert np.allclose(pairs.weight.numpy()[region < 4], 0.1)
     assert np.allclose(pairs.weight.numpy()[region == SEAT], 0.9, atol=1e-6)
     assert set(region) == {0, 1, 2, 3, SEAT}
+    hidden = replace(figure, track=replace(figure.track, visibility=np.zeros_like(figure.track.visibility)))
+    assert set(build.static_pairs(hidden, settings).row.numpy() - figure.map.region_row(0)) == {SEAT}

@@ -19,7 +19,7 @@ from .settings import SolverSettings
 from .sightings import observations, tensor, undistort_pixels
 from .state import Cameras, Layout, State, interpolation
 from .surfaces import DepthCloud, Support
-from .touches import CONTACT_LEAST, FEET, Touches
+from .touches import CONTACT_LEAST, FEET, FOOT_LANDMARKS, Touches
 
 Array = NDArray[Any]
 
@@ -87,11 +87,14 @@ def person_problem(
 
 
 def static_pairs(figure: Figure, settings: SolverSettings) -> StaticPairs:
-    """Neighbouring frames on which a region is in contact on both; those of feet without a label count a little."""
+    """Neighbouring frames on which a region is in contact on both; those of feet that are seen and carry no label count
+    a little."""
     probability = figure.contact * figure.map.region_present
     both = np.minimum(probability[:-1], probability[1:])
     both = np.where(both >= CONTACT_LEAST, both, 0.0)
-    both[:, FEET] = np.maximum(both[:, FEET], settings.unlabelled * figure.map.region_present[FEET])
+    seen = np.asarray(figure.track.visibility, np.float64)[:, FOOT_LANDMARKS] * figure.track.detected[:, None]
+    unlabelled = settings.unlabelled * np.minimum(seen[:-1], seen[1:])
+    both[:, FEET] = np.maximum(both[:, FEET], unlabelled * figure.map.region_present[FEET])
     frame, region = np.nonzero(both)
     weight = both[frame, region] * np.minimum(figure.fit.confidence[frame], figure.fit.confidence[frame + 1])
     return StaticPairs(

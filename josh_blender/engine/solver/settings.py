@@ -12,7 +12,7 @@ class SolverSettings:
     correspondence_px: L_2D of scene points, px of an image 512 px long. landmark: share of the person's size on the
     image (focal / distance, px per metre of body), so 0.01 is 1 cm seen square on; landmark_floor_px: at least this.
     contact: distance of skin to the surface that it touches, m (L_c1). static: speed of a point in contact, m/s (L_c2);
-    unlabelled: how much a foot without a label counts as one that stands (labels miss the ends of stands and fail).
+    unlabelled: how much a foot that is seen and has no label counts as one that stands (labels miss ends of stands).
     root_side, root_depth: the body's place against its estimate, m and share of its depth (one error of depth per
     track, not one per frame: the sigma of a frame grows with the root of their number); pose_degrees, betas:
     likewise (L_p). height_known, height_unknown: the body's height, m (people differ by more, but errors of landmarks

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...scene4d.conventions import CONTACT_REGIONS
+from ..fit import landmarks as lm
 from .body_points import pose
 from .figures import Figure
 from .region_points import FOOT_REGIONS
@@ -25,6 +26,8 @@ CONTACT_LEAST = 0.5
 _TOUCHES_M = 0.12
 #: The feet's regions.
 FEET = np.array([CONTACT_REGIONS.index(name) for name in FOOT_REGIONS])
+#: The landmark at each of them.
+FOOT_LANDMARKS = np.array([lm.LEFT_HEEL, lm.LEFT_TOE, lm.RIGHT_HEEL, lm.RIGHT_TOE])
 _SEAT = CONTACT_REGIONS.index("seat")
 _OTHERS = np.setdiff1d(np.arange(len(CONTACT_REGIONS)), FEET)
 
