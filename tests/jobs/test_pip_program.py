@@ -58,4 +58,18 @@ def test_progress_and_last_words(tmp_path: Path) -> None:
     assert seen == [(5, 10)]
     assert "ERROR: no" in caught.value.output and "Collecting tiny é" in caught.value.output
     # The user's settings are left aside, and temporary files lie on the disk that was chosen.
-    assert f"['PIP_CONFIG_FILE', 'PIP_USER'] {tmp_path / 'temporary'}" in caught.value.output
+    kept = "['PIP_CONFIG_FILE', 'PIP_CONSTRAINT', 'PIP_USER']"
+    assert f"{kept} {tmp_path / 'temporary'}" in caught.value.output
+
+
+def test_constraints_of_the_user_do_not_refuse_what_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "constraints.txt").write_text("tiny<0.5\n")
+    (tmp_path / "pip.conf").write_text(f"[global]\nconstraint = {tmp_path / 'constraints.txt'}\nno-index = true\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
+    with (tmp_path / "log").open("w") as log:
+        pip = Pip(Path(sys.executable), None, tmp_path / "temporary", log)
+        with pytest.raises(PipFailed) as caught:
+            pip.run(["download", "--dest", str(tmp_path / "wheels"), "tiny==1.0"])
+    # Not that the constraint is against it: it just is not there.
+    assert "No matching distribution" in caught.value.output

@@ -91,7 +91,9 @@ class Pip:
             for name, value in given.items()
             if name not in _NOT_OURS and (use_settings or not name.startswith("PIP_"))
         }
-        ours = {"PYTHONUTF8": "1", "PIP_USER": "0"}
+        # What is wanted is pinned: a user's own constraints must not refuse it. An empty value would not do, since pip
+        # passes over it.
+        ours = {"PYTHONUTF8": "1", "PIP_USER": "0", "PIP_CONSTRAINT": os.devnull}
         if self.library is not None:
             ours["PYTHONPATH"] = str(self.library)
         if not use_settings:
