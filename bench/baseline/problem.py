@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.controlled import structure
 from bench.controlled.inputs import DepthView, Inputs
 from josh_blender.engine.results import PersonFit
-from josh_blender.engine.solver.body_points import BodyPoints, body_points
+from josh_blender.engine.solver.body_points import BodyPoints, vertex_points
 from josh_blender.scene4d.body import BodyModel
 from josh_blender.scene4d.camera import project
 from josh_blender.scene4d.conventions import JOINT_COUNT
@@ -215,8 +215,6 @@ def _person(
             (int(key), at, *entry) for entry in _scene_under(vertices, near, depths[key], medians[key], defects)
         ]
     vertex = np.unique(np.concatenate([*chosen, [0]])).astype(int)
-    mix = np.zeros((len(vertex), len(model.v_template)))
-    mix[np.arange(len(vertex)), vertex] = 1.0
     table = np.array(entries, np.float64).reshape(-1, 5)
     pairs = np.array(static, np.int64).reshape(-1, 3)
     whole = [torch.as_tensor(table[:, column].astype(np.int64)) for column in (0, 1)]
@@ -229,7 +227,7 @@ def _person(
         torch.as_tensor(pairs[:, 1]),
         torch.as_tensor(np.searchsorted(vertex, pairs[:, 2])),
     )
-    points = body_points(model, mix, np.zeros((len(vertex), JOINT_COUNT)), len(betas))
+    points = vertex_points(model, vertex, len(betas))
     return ReferencePerson(
         fit.track_id, torch.as_tensor(keys), rows, torch.as_tensor(rotation), torch.as_tensor(trans),
         torch.as_tensor(betas), points, contacts, share,

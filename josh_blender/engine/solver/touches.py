@@ -72,8 +72,9 @@ def touches_of(figure: Figure, body: Body, regions: Array) -> Touches:
     probability = figure.contact[:, regions] * figure.map.region_present[regions]
     probability = probability * (figure.fit.confidence > 0.0)[:, None]
     frame, column = np.nonzero(probability >= CONTACT_LEAST)
-    points = pose(figure.points, body.rotation, body.trans, body.betas).points.numpy()
-    point = points[frame, figure.map.region_row(0) + regions[column]]
+    touched, row = np.unique(frame, return_inverse=True)
+    points = pose(figure.points, body.rotation[touched], body.trans[touched], body.betas).points.numpy()
+    point = points[row, figure.map.region_row(0) + regions[column]]
     weight = probability[frame, column] * figure.fit.confidence[frame]
     return Touches(frame, regions[column], point, weight, np.zeros(len(frame)))
 
