@@ -11,26 +11,16 @@ import torch
 from bench.baseline import adam, objective, problem, result
 from bench.baseline.objective import BodyState, ReferenceState
 from bench.controlled.inputs import make_inputs
-from bench.controlled.truth import first_frames, moved_body, truth_of_shot
-from bench.controlled.views import look, sight
-from bench.sample.shots import SHOTS, compose
-from josh_blender.scene4d.body import load_default_body
+from bench.controlled.truth import moved_body
+from bench.controlled.views import look
 from josh_blender.scene4d.camera import invert_rigid
 from josh_blender.scene4d.rotations import matrix_from_axis_angle
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_default_body()
-
-
-@pytest.fixture(scope="module")
-def case(model, tmp_path_factory):
-    shot = replace(SHOTS["static"], camera=SHOTS["sample"].camera, camera_kind="moving", frames=36)
-    truth = first_frames(truth_of_shot(shot, compose(shot, model)), 26)
-    views = look(truth, model)
-    folder = tmp_path_factory.mktemp("depth")
-    inputs = make_inputs(truth, views, sight(truth, views), model, 0.0, 0, folder)
+def case(model, short_walk, tmp_path_factory):
+    truth, folder = short_walk.truth, tmp_path_factory.mktemp("depth")
+    inputs = make_inputs(truth, short_walk.views, short_walk.sightings, model, 0.0, 0, folder)
     return truth, inputs, problem.make_problem(inputs, model, problem.REPAIRED)
 
 

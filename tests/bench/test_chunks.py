@@ -11,11 +11,8 @@ import torch
 from bench.baseline import adam, chunks, depths, problem, result
 from bench.controlled import pool, rows
 from bench.controlled.inputs import make_inputs
-from bench.controlled.truth import first_frames, moved_body, truth_of_shot
-from bench.controlled.views import look, sight
-from bench.sample.shots import SHOTS, compose
+from bench.controlled.truth import moved_body
 from josh_blender.engine.results import JointResult, PersonWorld
-from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.camera import invert_rigid, rigid
 from josh_blender.scene4d.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 
@@ -23,17 +20,9 @@ FRAMES, STEP = 26, 5
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_default_body()
-
-
-@pytest.fixture(scope="module")
-def inputs(model, tmp_path_factory):
-    shot = replace(SHOTS["static"], camera=SHOTS["sample"].camera, camera_kind="moving", frames=36)
-    truth = first_frames(truth_of_shot(shot, compose(shot, model)), FRAMES)
-    views = look(truth, model)
+def inputs(model, short_walk, tmp_path_factory):
     folder = tmp_path_factory.mktemp("depth")
-    return make_inputs(truth, views, sight(truth, views), model, 1.0, 0, folder)
+    return make_inputs(short_walk.truth, short_walk.views, short_walk.sightings, model, 1.0, 0, folder)
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from bench.sample.shots import SHOTS, compose
 from bench.sequences import shot_of
 from josh_blender.engine.evaluation import compare
 from josh_blender.engine.similarity import align
-from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.camera import invert_rigid, project, transform
 
 TIME = np.arange(4000) / 30.0
@@ -30,11 +29,6 @@ TIME = np.arange(4000) / 30.0
 @pytest.fixture
 def rng():
     return np.random.default_rng(3)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_default_body()
 
 
 @pytest.fixture(scope="module")

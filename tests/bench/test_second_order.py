@@ -11,20 +11,13 @@ import torch
 from bench.baseline import adam, objective, problem, second_order, second_order_start
 from bench.baseline.second_order_terms import Layout, retract
 from bench.controlled.inputs import make_inputs
-from bench.controlled.truth import first_frames, truth_of_shot
-from bench.controlled.views import look, sight
-from bench.sample.shots import SHOTS, compose
 from josh_blender.engine.solver import so3
-from josh_blender.scene4d.body import load_default_body
 
 
 @pytest.fixture(scope="module")
-def posed(tmp_path_factory):
-    model = load_default_body()
-    shot = replace(SHOTS["static"], camera=SHOTS["sample"].camera, camera_kind="moving", frames=36)
-    truth = first_frames(truth_of_shot(shot, compose(shot, model)), 26)
-    views = look(truth, model)
-    inputs = make_inputs(truth, views, sight(truth, views), model, 1.0, 0, tmp_path_factory.mktemp("depth"))
+def posed(model, short_walk, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("depth")
+    inputs = make_inputs(short_walk.truth, short_walk.views, short_walk.sightings, model, 1.0, 0, folder)
     return problem.make_problem(inputs, model, problem.REPAIRED)
 
 
