@@ -8,13 +8,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from bench.controlled import structure
 from josh_blender.engine.solver import so3
 
 from . import objective
 from .objective import SCALE, SMOOTH, STATIC, WIDE, BodyState, ReferenceState
 from .problem import ReferencePerson, ReferenceProblem
 
-_ROUNDS, _SCALE_ROUNDS = 20, 10
+_SCALE_ROUNDS = 10
 #: People whose terms want the place smaller than this share of its unit are wrong.
 _LEAST_SCALE = 1e-2
 
@@ -57,30 +58,7 @@ def edge_similarities(problem: ReferenceProblem) -> tuple[Tensor, Tensor, Tensor
 
     target = lifted(pairs.first, pairs.pixel_first, pairs.anchor_first, pairs.ratio_first)
     source = lifted(pairs.second, pairs.pixel_second, pairs.anchor_second, pairs.ratio_second)
-    return robust_similarities(source, target, known)
-
-
-def robust_similarities(source: Tensor, target: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Scale (E,), rotation (E,3,3), translation (E,3) of E sets source (E,N,3) -> target, by iterated reweighting
-    (Umeyama 1991). Errors count relative to the distance of the points; known (E,N): which are there."""
-    size = target.norm(dim=-1).clamp(min=1e-9)
-    prior = known / size**2
-    weight = prior
-    for _ in range(_ROUNDS):
-        share = (weight / weight.sum(1, keepdim=True))[..., None]
-        middle, other = (share * source).sum(1, keepdim=True), (share * target).sum(1, keepdim=True)
-        a, b = source - middle, target - other
-        u, singular, vt = torch.linalg.svd((share * b).transpose(1, 2) @ a)
-        sign = torch.ones_like(singular)
-        sign[:, 2] = torch.linalg.det(u @ vt).sign()
-        rotation = (u * sign[:, None]) @ vt
-        scale = (singular * sign).sum(1) / (share * a**2).sum((1, 2)).clamp(min=1e-18)
-        scaled = scale[:, None, None] * rotation.transpose(1, 2)
-        shift = other - middle @ scaled
-        error = (source @ scaled + shift - target).norm(dim=-1) / size
-        usual = torch.where(known, error, torch.nan).nanmedian(1, keepdim=True).values
-        weight = prior / (1.0 + (error / (2.0 * usual + 1e-9)) ** 2) ** 2
-    return scale, rotation, shift[:, 0]
+    return structure.robust_similarities(source, target, known)
 
 
 def people_scale(problem: ReferenceProblem, state: ReferenceState) -> Tensor:

@@ -120,14 +120,16 @@ def make_inputs(
     matches = _matches(rng, truth, views, sightings, factors, noise)
     frames = _frames(truth)
     people, bodies, contact = _people(rng, truth, model, noise, variation)
+    between = _between(rng, truth, sightings, noise) if truth.camera_kind != "static" else {}
     began = perf_counter()
-    scene = _scene(rng, truth, sightings, matches, intrinsics, noise)
+    scene = _scene(truth, sightings, matches, between, intrinsics, noise)
+    seconds = perf_counter() - began
     _write_depths(scene, frames, depths, folder)
+    began = perf_counter()
     clouds = aligned(scene, read_depth_clouds(frames, scene, folder), SolverSettings().depth_scale)
     scene = replace(scene, ground=ground_of(scene, people, clouds))
-    scene = _anywhere(rng, scene)
-    seconds = perf_counter() - began
-    return Inputs(frames, people, scene, bodies, contact, matches, depths, folder, seconds)
+    seconds += perf_counter() - began
+    return Inputs(frames, people, _anywhere(rng, scene), bodies, contact, matches, depths, folder, seconds)
 
 
 # --- the place -------------------------------------------------------------------------------------------------------
@@ -177,8 +179,9 @@ def _between(
 
 
 def _scene(
-    rng: np.random.Generator, truth: Truth, sightings: Sightings, matches: Matches, intrinsics: Array, noise: Noise
-) -> SceneResult:
+    truth: Truth, sightings: Sightings, matches: Matches, between_sightings: dict[int, tuple[Array, Array]],
+    intrinsics: Array, noise: Noise,
+) -> SceneResult:  # fmt: skip
     keyframe = truth.keyframes
     count = len(keyframe)
     lifted = structure.lift(matches.keyframe, matches.point, matches.pixel, matches.depth, intrinsics[keyframe])
@@ -213,9 +216,7 @@ def _scene(
     new_points = np.zeros_like(points)
     new_points[known] = scene.points
     every = structure.between_keyframes(scene.world_from_camera[keyframe], keyframe, len(truth.time))
-    registered = structure.registered(
-        every, new_points, known, _between(rng, truth, sightings, noise), intrinsics, turn_only
-    )
+    registered = structure.registered(every, new_points, known, between_sightings, intrinsics, turn_only)
     return replace(scene, world_from_camera=registered)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from josh_blender.engine.evaluation import compare, metrics
-from josh_blender.engine.results import JointResult
+from josh_blender.engine.results import JointResult, SceneResult
 from josh_blender.engine.solver.settings import SolverSettings
 from josh_blender.engine.stages.joint import JointSettings, run_joint
 from josh_blender.engine.stages.world import person_of
@@ -72,6 +72,21 @@ def laid_out(truth: Truth, inputs: Inputs, joint: JointResult, model: BodyModel,
     people = [person_of(person, inputs.people, inputs.frames, inputs.bodies, model, axes) for person in joint.people]
     scale = Scale(joint.scale_source, joint.scale_sigma)
     return Scene4D(truth.name, known.source(truth), camera, people, PointCloud.empty(), truth.camera_kind, scale)
+
+
+def scene_of_cameras(truth: Truth, inputs: Inputs, metric: SceneResult) -> Scene4D:
+    """Cameras in metres alone, in whatever axes they are."""
+    camera = CameraPath(
+        np.asarray(inputs.frames.frame),
+        np.asarray(truth.time),
+        np.asarray(metric.world_from_camera),
+        np.asarray(metric.intrinsics),
+        np.asarray(metric.distortion),
+        np.asarray(inputs.scene.keyframe),
+    )
+    return Scene4D(
+        truth.name, known.source(truth), camera, [], PointCloud.empty(), truth.camera_kind, Scale("none", 1.0)
+    )
 
 
 def figures(

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree, shortest_path
+from torch import Tensor
 
-from josh_blender.engine.sfm.pose_refinement import refine_pose
+from josh_blender.engine.sfm.pose_refinement import Views, refine_poses
 from josh_blender.scene4d.camera import rigid, transform, unproject
 from josh_blender.scene4d.rotations import slerp_matrices
 
@@ -50,38 +52,43 @@ def shared(keyframe: Array, point: Array, first: int, second: int) -> tuple[Arra
     return a[at_a], b[at_b]
 
 
-def robust_similarity(source: Array, target: Array, with_turn_only: bool = False) -> tuple[float, Array, Array]:
-    """(scale, rotation (3,3), translation (3,)) of source (N,3) -> target, by iterated reweighting (Umeyama 1991).
-
-    Errors count relative to the distance of the points. ``with_turn_only``: scale 1, translation 0.
+def robust_similarities(
+    source: Tensor, target: Tensor, known: Tensor, with_turn_only: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale (E,), rotation (E,3,3), translation (E,3) of E sets source (E,N,3) -> target, by iterated reweighting
+    (Umeyama 1991). Errors count relative to the distance of the points; known (E,N): which are there.
+    ``with_turn_only``: scale 1, translation 0.
     """
-    size = np.maximum(np.linalg.norm(target, axis=-1), 1e-9)
-    weight = 1.0 / size**2
-    scale, rotation, shift = 1.0, np.eye(3), np.zeros(3)
+    size = target.norm(dim=-1).clamp(min=1e-9)
+    prior = known / size**2
+    weight = prior
     for _ in range(_ROUNDS):
-        share = weight / weight.sum()
-        middle, other = (share[:, None] * source).sum(0), (share[:, None] * target).sum(0)
+        share = (weight / weight.sum(1, keepdim=True))[..., None]
+        middle, other = (share * source).sum(1, keepdim=True), (share * target).sum(1, keepdim=True)
         if with_turn_only:
-            middle, other = np.zeros(3), np.zeros(3)
+            middle, other = torch.zeros_like(middle), torch.zeros_like(other)
         a, b = source - middle, target - other
-        u, singular, vt = np.linalg.svd((share[:, None] * b).T @ a)
-        sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-        rotation = (u * sign) @ vt
-        if not with_turn_only:
-            scale = float((singular * sign).sum() / max((share[:, None] * a**2).sum(), 1e-18))
-            shift = other - scale * rotation @ middle
-        error = np.linalg.norm(scale * source @ rotation.T + shift - target, axis=-1) / size
-        weight = 1.0 / (size**2 * (1.0 + (error / (2.0 * np.median(error) + 1e-9)) ** 2) ** 2)
-    return scale, rotation, shift
+        u, singular, vt = torch.linalg.svd((share * b).transpose(1, 2) @ a)
+        sign = torch.ones_like(singular)
+        sign[:, 2] = torch.linalg.det(u @ vt).sign()
+        rotation = (u * sign[:, None]) @ vt
+        scale = (singular * sign).sum(1) / (share * a**2).sum((1, 2)).clamp(min=1e-18)
+        if with_turn_only:
+            scale = torch.ones_like(scale)
+        scaled = scale[:, None, None] * rotation.transpose(1, 2)
+        shift = other - middle @ scaled
+        error = (source @ scaled + shift - target).norm(dim=-1) / size
+        usual = torch.where(known, error, torch.nan).nanmedian(1, keepdim=True).values
+        weight = prior / (1.0 + (error / (2.0 * usual + 1e-9)) ** 2) ** 2
+    return scale, rotation, shift[:, 0]
 
 
 def spanning_tree(keyframe: Array, point: Array, count: int, window: int = 10) -> list[tuple[int, int]]:
     """Edges (parent, child) from the tree's centre outwards: maximum spanning tree of shared sightings (R1)."""
-    score = np.zeros((count, count))
-    for first in range(count):
-        for second in range(first + 1, min(first + window + 1, count)):
-            score[first, second] = len(shared(keyframe, point, first, second)[0])
-    tree = minimum_spanning_tree(csr_array(-score))
+    seen = csr_array((np.ones(len(point)), (keyframe, point)), shape=(count, int(point.max(initial=0)) + 1))
+    score = np.triu(np.asarray((seen @ seen.T).todense()), 1)
+    apart = np.arange(count) - np.arange(count)[:, None]
+    tree = minimum_spanning_tree(csr_array(np.where(apart <= window, -score, 0.0)))
     both = ((tree + tree.T) != 0).astype(float)
     hops = shortest_path(both, unweighted=True)
     root = int(np.argmin(np.where(np.isfinite(hops), hops, count).max(1)))
@@ -92,27 +99,35 @@ def spanning_tree(keyframe: Array, point: Array, count: int, window: int = 10) -
 def chained(lifted: Lifted, edges: list[tuple[int, int]], count: int, turn_only: bool) -> tuple[Array, Array]:
     """world_from_camera (K,4,4) and the factor (K,) of each key frame's depth, root at the origin with factor 1."""
     poses, factors = np.tile(np.eye(4), (count, 1, 1)), np.ones(count)
-    for parent, child in edges:
-        a, b = shared(lifted.keyframe, lifted.point, parent, child)
-        source, target = lifted.place[b], lifted.place[a]
-        if turn_only:
-            source, target = (x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (source, target))
-        scale, rotation, shift = robust_similarity(source, target, turn_only)
-        factors[child] = factors[parent] * scale
-        poses[child] = poses[parent] @ rigid(rotation, factors[parent] * shift)
+    if not edges:
+        return poses, factors
+    rows = [shared(lifted.keyframe, lifted.point, parent, child) for parent, child in edges]
+    most = max(len(a) for a, _ in rows)
+    known = np.arange(most) < np.array([len(a) for a, _ in rows])[:, None]
+    sides = []
+    for side in (1, 0):
+        place = lifted.place[np.stack([np.pad(pair[side], (0, most - len(pair[side]))) for pair in rows])]
+        sides.append(torch.as_tensor(place / np.linalg.norm(place, axis=-1, keepdims=True) if turn_only else place))
+    scale, rotation, shift = (x.numpy() for x in robust_similarities(*sides, torch.as_tensor(known), turn_only))
+    for number, (parent, child) in enumerate(edges):
+        factors[child] = factors[parent] * scale[number]
+        poses[child] = poses[parent] @ rigid(rotation[number], factors[parent] * shift[number])
     return poses, factors
 
 
 def mean_points(lifted: Lifted, poses: Array, factors: Array, count: int) -> tuple[Array, Array]:
     """Points (P,3): the median of what their sightings lift, and whether (P,) there is any."""
     world = transform(poses[lifted.keyframe], (factors[lifted.keyframe, None] * lifted.place)[:, None])[:, 0]
-    points, known = np.zeros((count, 3)), np.zeros(count, bool)
+    seen = np.bincount(lifted.point, minlength=count)
     order = np.argsort(lifted.point, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(lifted.point[order])) + 1):
-        if len(rows):
-            points[lifted.point[rows[0]]] = np.median(world[rows], axis=0)
-            known[lifted.point[rows[0]]] = True
-    return points, known
+    slot = np.arange(len(order)) - (np.cumsum(seen) - seen)[lifted.point[order]]
+    places = np.full((count, int(seen.max(initial=1)), 3), np.inf)
+    places[lifted.point[order], slot] = world[order]
+    places.sort(axis=1)
+    row, last = np.arange(count), np.maximum(seen - 1, 0)
+    known = seen > 0
+    middle = 0.5 * (places[row, last // 2] + places[row, (last + 1) // 2])
+    return np.where(known[:, None], middle, 0.0), known
 
 
 def between_keyframes(keyposes: Array, keyframe: Array, frames: int) -> Array:
@@ -131,11 +146,12 @@ def registered(
 ) -> Array:
     """Poses (F,4,4) with the frames of ``sightings`` (frame: point (N,), pixel (N,2)) registered to the points."""
     result = poses.copy()
-    for frame, (point, pixel) in sightings.items():
-        good = known[point]
-        if good.sum() >= _LEAST_POINTS:
-            result[frame], _ = refine_pose(
-                poses[frame], points[point[good]], pixel[good], np.ones(int(good.sum())), intrinsics[frame],
-                np.zeros(5), sigma_px=2.0, fixed_centre=still,
-            )  # fmt: skip
+    frames = [frame for frame, (point, _) in sightings.items() if known[point].sum() >= _LEAST_POINTS]
+    if not frames:
+        return result
+    seen = [(point[known[point]], pixel[known[point]]) for point, pixel in (sightings[frame] for frame in frames)]
+    views = Views.of([(points[point], pixel, np.ones(len(point))) for point, pixel in seen])
+    result[frames], _ = refine_poses(
+        poses[frames], views, intrinsics[frames], np.zeros(5), sigma_px=2.0, fixed_centre=still
+    )
     return result

@@ -102,15 +102,17 @@ def test_landmarks_are_one_percent_of_height_off(rng):
     assert noise.landmark_errors(rng, TIME, 200, noise.Noise()).std() == pytest.approx(0.01, rel=0.05)
 
 
-def test_robust_similarity_is_exact_with_wrong_pairs(rng):
-    source = rng.normal(size=(200, 3)) + np.array([0.0, 0.0, 6.0])
-    turn = noise.joint_turns(rng, np.zeros(1), 1, noise.at_level(8.0))[0, 0]
-    target = 1.7 * source @ turn.T + [1.0, -2.0, 9.0]
-    target[:30] += rng.normal(size=(30, 3)) * 4.0
-    scale, rotation, shift = structure.robust_similarity(source, target)
-    assert scale == pytest.approx(1.7, rel=1e-3)
-    np.testing.assert_allclose(rotation, turn, atol=2e-3)
-    np.testing.assert_allclose(shift, [1.0, -2.0, 9.0], atol=2e-2)
+def test_key_frames_are_chained_with_their_turns_alone_where_the_camera_stands(rng):
+    """Depths that are wrong do not matter, and a tenth of wrong pairs neither."""
+    turn = noise.joint_turns(rng, np.zeros(1), 1, noise.at_level(2.0))[0, 0]
+    place = rng.normal(size=(200, 3)) + np.array([0.0, 0.0, 6.0])
+    other = place @ turn * rng.uniform(0.5, 2.0, (200, 1))
+    other[:20] += rng.normal(size=(20, 3)) * 4.0
+    lifted = structure.Lifted(np.repeat([0, 1], 200), np.tile(np.arange(200), 2), np.concatenate([place, other]))
+    poses, factors = structure.chained(lifted, [(0, 1)], 2, True)
+    np.testing.assert_allclose(poses[1, :3, :3], turn, atol=2e-3)
+    np.testing.assert_allclose(poses[1, :3, 3], 0.0, atol=1e-12)
+    np.testing.assert_allclose(factors, 1.0)
 
 
 def test_without_errors_the_inputs_are_the_truth_up_to_a_similarity(prepared, model, tmp_path):

@@ -10,6 +10,7 @@ import torch
 
 from bench.baseline import adam, objective, problem, second_order, second_order_start
 from bench.baseline.second_order_terms import Layout, retract
+from bench.controlled import structure
 from bench.controlled.inputs import make_inputs
 from josh_blender.engine.solver import so3
 
@@ -133,7 +134,7 @@ def test_start_is_the_similarity_between_two_key_frames():
     known = torch.ones(1, 100, dtype=torch.bool)
     known[:, 90:] = False
     target[:, 90:] = 0.0
-    scale, rotation, shift = second_order_start.robust_similarities(source, target, known)
+    scale, rotation, shift = structure.robust_similarities(source, target, known)
     torch.testing.assert_close(scale, torch.tensor([1.3]).double(), rtol=1e-3, atol=0)
     torch.testing.assert_close(rotation, turn, rtol=0, atol=1e-3)
     torch.testing.assert_close(shift, torch.tensor([[0.3, 0.1, -0.2]]).double(), rtol=0, atol=1e-2)

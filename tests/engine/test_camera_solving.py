@@ -12,7 +12,7 @@ from josh_blender.engine.sfm.ground import estimate_ground, foot_rays
 from josh_blender.engine.sfm.keyframes import choose_keyframes
 from josh_blender.engine.sfm.mapping import Mapping
 from josh_blender.engine.sfm.people_metrology import STATURE, gather_sightings, solve_metrology
-from josh_blender.engine.sfm.pose_refinement import refine_pose
+from josh_blender.engine.sfm.pose_refinement import Views, refine_poses
 from josh_blender.engine.sfm.registration import interpolate_poses, register_all_frames
 from josh_blender.scene4d.camera import invert_rigid, project, rigid, transform, unproject
 from josh_blender.scene4d.rotations import axis_angle_from_matrix, matrix_from_axis_angle
@@ -132,8 +132,14 @@ def test_pose_is_refined_through_outliers_and_lens():
     pixels = project(local, INTRINSICS, distortion)
     pixels[:15] += generator.uniform(20, 60, (15, 2))
     start = truth @ rigid(matrix_from_axis_angle([0.01, 0.01, -0.01]), np.array([0.03, -0.02, 0.02]))
-    pose, _ = refine_pose(start, transform(truth, local), pixels, np.ones(80), INTRINSICS, distortion)
-    np.testing.assert_allclose(pose, truth, atol=1e-3)
+    points = transform(truth, local)
+    # Beside it a camera that sees half of the points, and one that sees nothing.
+    rows = (np.arange(80), np.arange(15, 50), np.arange(0))
+    views = Views.of([(points[some], pixels[some], np.ones(len(some))) for some in rows])
+    poses, error = refine_poses(np.stack([start] * 3), views, np.stack([INTRINSICS] * 3), distortion)
+    np.testing.assert_allclose(poses[:2], np.stack([truth] * 2), atol=1e-3)
+    np.testing.assert_allclose(poses[2], start, atol=1e-12)
+    assert error[0] < 0.1 and np.isnan(error[2])
 
 
 def test_interpolation_meets_the_known_poses():

@@ -45,9 +45,7 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
     depth[row, column] = there[:, 2]
     cloud = DepthCloud.of_map(0, first, depth, lens)
     log_scale = float(np.log(walk.scale))
-    problem = build.make_problem(
-        scene, figures, people, [cloud], log_scale, SETTINGS, scale_free=True, cameras_free=True
-    )
+    problem = build.make_problem(scene, figures, [cloud], log_scale, SETTINGS, scale_free=True, cameras_free=True)
     cameras = problem.initial.cameras
     associated = []
     for person, figure, body in zip(people, figures, problem.initial.bodies, strict=True):
@@ -112,7 +110,7 @@ def test_jacobians_agree_with_differences(small: tuple[Problem, State], term: st
         numeric = (residual(h * border, h * chain) - residual(-h * border, -h * chain)) / (2.0 * h)
         analytic = torch.einsum("ngic,nc->ngi", rows.border, border[rows.columns])
         for frame, jacobian in rows.body:
-            analytic = analytic + torch.einsum("ngid,nd->ngi", jacobian, chain[frame])
+            analytic = analytic + torch.einsum("ngid,nd->ngi", jacobian, chain[frame][:, : jacobian.shape[-1]])
         assert torch.allclose(analytic, numeric, atol=1e-4 * float(numeric.abs().max()))
 
 
@@ -290,25 +288,11 @@ def test_every_key_frame_keeps_sightings() -> None:
 def test_every_accepted_step_lowers_the_cost(small: tuple[Problem, State]) -> None:
     problem, state = small
     report = levenberg.Report()
-    levenberg.minimize(problem, SETTINGS, state, 6, report)
+    levenberg.minimize(problem, replace(SETTINGS, iterations=6), state, report)
     totals = [sum(cost.values()) for cost in report.costs]
     assert len(totals) >= 3
     assert all(after < before for before, after in pairwise(totals))
     assert totals[-1] < 0.1 * totals[0]
-
-
-def test_held_cameras_stay_and_people_still_move(small: tuple[Problem, State]) -> None:
-    """The rough round leaves cameras, lens and scene points exactly where they are, and solves for all else."""
-    problem, state = small
-    held = build.with_held_cameras(problem)
-    after = levenberg.minimize(held, SETTINGS, state, 3, levenberg.Report())
-    assert torch.equal(after.cameras.centre, state.cameras.centre)
-    assert torch.allclose(after.cameras.rotation, state.cameras.rotation, atol=1e-12)
-    assert torch.equal(after.cameras.log_focal, state.cameras.log_focal)
-    assert torch.equal(after.points, state.points)
-    assert float((after.bodies[0].trans - state.bodies[0].trans).abs().max()) > 1e-3
-    assert float(after.cameras.log_scale) != float(state.cameras.log_scale)
-    assert int(problem.free.sum()) > int(held.free.sum())
 
 
 def test_bursts_of_the_pelvis_are_no_outliers_but_jumps_are() -> None:

@@ -125,7 +125,7 @@ def test_skin_on_a_surface_has_no_residual_and_off_it_the_gap(region: int, level
     person = build.person_problem(figure, scene, load_default_body(), True, SolverSettings())
     person = build.with_surfaces(person, figure, touches, support, scene, [cloud])
     problem = build.make_problem(
-        scene, [figure], [person], [cloud], float(np.log(walk.scale)), SolverSettings(), scale_free=True,
+        scene, [figure], [cloud], float(np.log(walk.scale)), SolverSettings(), scale_free=True,
         cameras_free=True,
     )  # fmt: skip
     block = ContactScale(GemanMcClure(3.0), 1.0)
@@ -166,9 +166,9 @@ def test_a_foot_without_a_label_counts_a_little_and_a_hand_does_not() -> None:
     pairs = build.static_pairs(figure, settings)
     region = pairs.row.numpy() - figure.map.region_row(0)
     steps = len(figure.fit.index) - 1
-    assert [int((region == foot).sum()) for foot in range(4)] == [steps] * 4
-    assert np.allclose(pairs.weight.numpy()[region < 4], 0.1)
-    assert np.allclose(pairs.weight.numpy()[region == SEAT], 0.9, atol=1e-6)
+    assert pairs.weight.shape == (steps, 5)
+    assert np.allclose(pairs.weight.numpy()[:, region < 4], 0.1)
+    assert np.allclose(pairs.weight.numpy()[:, region == SEAT], 0.9, atol=1e-6)
     assert set(region) == {0, 1, 2, 3, SEAT}
     hidden = replace(figure, track=replace(figure.track, visibility=np.zeros_like(figure.track.visibility)))
     assert set(build.static_pairs(hidden, settings).row.numpy() - figure.map.region_row(0)) == {SEAT}

@@ -13,6 +13,8 @@ from ..results import PeopleResult
 Array = NDArray[Any]
 
 _TRIALS = 1500
+#: Of about how many points every candidate is asked first, and how many candidates of all points then.
+_GLANCE, _LOOKS = 1000, 50
 #: The ground may lean so far, in degrees, from the camera's mean upright.
 _MOST_LEAN = 25.0
 #: Points within this share of the camera's height over the plane are on it.
@@ -94,38 +96,38 @@ def estimate_ground(
     normal, offset = normal[fits], offset[fits]
     if not len(normal):
         return np.zeros(0)
-    best, best_score = np.zeros(0), 0.0
-    for candidate in np.concatenate([normal, offset[:, None]], axis=1):
-        score = _score(candidate, points, weights, camera, feet_origin, feet_ray, typical)
-        if score > best_score:
-            best, best_score = candidate, score
-    if best_score < _LEAST_SHARE * weights[pool].sum() or best_score < _LEAST_POINTS * weights.mean():
+    if feet_origin is None or feet_ray is None:
+        feet_origin, feet_ray = np.zeros((0, 3)), np.zeros((0, 3))
+    planes = np.concatenate([normal, offset[:, None]], axis=1)
+    # A glance at few points leaves those that are worth a look at all.
+    few = slice(None, None, max(1, len(points) // _GLANCE))
+    glance = _scores(planes, points[few], weights[few], camera, feet_origin, feet_ray, typical)
+    planes = planes[np.sort(np.argsort(-glance, kind="stable")[:_LOOKS])]
+    scores = _scores(planes, points, weights, camera, feet_origin, feet_ray, typical)
+    best = int(np.argmax(scores))
+    if scores[best] < max(_LEAST_SHARE * weights[pool].sum(), _LEAST_POINTS * weights.mean()):
         return np.zeros(0)
-    return _refit(best, points, weights, camera, up)
+    return _refit(planes[best], points, weights, camera, up)
 
 
 def _height(plane: Array, camera: Array) -> float:
     return float(plane[:3] @ camera + plane[3])
 
 
-def _score(
-    plane: Array,
-    points: Array,
-    weights: Array,
-    camera: Array,
-    feet_origin: Array | None,
-    feet_ray: Array | None,
-    typical: float,
-) -> float:
-    tolerance = _LEVEL * _height(plane, camera)
-    heights = points @ plane[:3] + plane[3]
+def _scores(
+    planes: Array, points: Array, weights: Array, camera: Array, feet_origin: Array, feet_ray: Array, typical: float
+) -> Array:
+    """How well (C,) planes (C,4) suit points (P,3) with weights (P,) and rays to feet (N,3)."""
+    normal, offset = planes[:, :3].T, planes[:, 3]
+    tolerance = _LEVEL * (camera @ normal + offset)
+    heights = points @ normal + offset
     # Nothing solid lies under the ground: points below it count against the plane.
-    score = float(weights[np.abs(heights) < tolerance].sum() - 0.5 * weights[heights < -3.0 * tolerance].sum())
-    if feet_origin is not None and feet_ray is not None and len(feet_ray):
-        towards = feet_ray @ plane[:3]
-        distance = -(feet_origin @ plane[:3] + plane[3]) / np.where(towards < -1e-9, towards, -1e-9)
-        score *= 0.2 + 0.8 * float(np.mean((towards < -1e-9) & (distance < 4.0 * typical)))
-    return score
+    score = weights @ (np.abs(heights) < tolerance) - 0.5 * (weights @ (heights < -3.0 * tolerance))
+    if len(feet_ray):
+        towards = feet_ray @ normal
+        distance = -(feet_origin @ normal + offset) / np.where(towards < -1e-9, towards, -1e-9)
+        score = score * (0.2 + 0.8 * np.mean((towards < -1e-9) & (distance < 4.0 * typical), axis=0))
+    return np.asarray(score)
 
 
 def _refit(plane: Array, points: Array, weights: Array, camera: Array, up: Array) -> Array:

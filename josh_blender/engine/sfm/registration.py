@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...scene4d.camera import rigid
 from ...scene4d.rotations import nearest_rotation, slerp_matrices
 from .mapping import Mapping
-from .pose_refinement import refine_pose
+from .pose_refinement import Views, refine_poses
 from .zoom import interpolate_intrinsics
 
 Array = NDArray[Any]
@@ -28,6 +28,8 @@ _LEVELS = 3
 _RETURN_PX = 0.7
 #: Frames with fewer tracked points lean on the path between their key frames.
 _FEW_POINTS = 30
+#: How far a frame that follows few points may be from between its key frames (`refine_poses`).
+_HELD = 0.003
 
 
 def interpolate_poses(world_from_camera: Array, known: Array, count: int) -> Array:
@@ -122,14 +124,19 @@ def _register_span(
         for number, (points, pixels) in enumerate(tracks, start=1):
             frame = end + number if end == first else end - number
             gathered.setdefault(frame, []).append((points, pixels, 1.0 / number))
-    for frame, parts in gathered.items():
-        if frame in row_of:
-            continue
-        points = np.concatenate([part[0] for part in parts])
-        pixels = np.concatenate([part[1] for part in parts])
-        weights = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
-        prior = 0.003 if len(points) < _FEW_POINTS else np.inf
-        poses[frame], errors[frame] = refine_pose(
-            poses[frame], mapping.points[points], pixels, weights, intrinsics[frame], mapping.distortion,
-            prior_sigma=prior, fixed_centre=fixed_centre,
-        )  # fmt: skip
+    frames = [frame for frame in gathered if frame not in row_of]
+    if not frames:
+        return
+    views = [_view(mapping, gathered[frame]) for frame in frames]
+    prior = np.where([len(points) < _FEW_POINTS for points, _, _ in views], _HELD, np.inf)
+    poses[frames], errors[frames] = refine_poses(
+        poses[frames], Views.of(views), intrinsics[frames], mapping.distortion, prior_sigma=prior,
+        fixed_centre=fixed_centre,
+    )  # fmt: skip
+
+
+def _view(mapping: Mapping, parts: list[tuple[Array, Array, float]]) -> tuple[Array, Array, Array]:
+    """Points (N,3), pixels (N,2) and weights (N,) of what was followed to a frame from the key frames beside it."""
+    rows = np.concatenate([part[0] for part in parts])
+    weights = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
+    return mapping.points[rows], np.concatenate([part[1] for part in parts]), weights

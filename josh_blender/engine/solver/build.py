@@ -95,14 +95,14 @@ def static_pairs(figure: Figure, settings: SolverSettings) -> StaticPairs:
     seen = np.asarray(figure.track.visibility, np.float64)[:, FOOT_LANDMARKS] * figure.track.detected[:, None]
     unlabelled = settings.unlabelled * np.minimum(seen[:-1], seen[1:])
     both[:, FEET] = np.maximum(both[:, FEET], unlabelled * figure.map.region_present[FEET])
-    frame, region = np.nonzero(both)
-    weight = both[frame, region] * np.minimum(figure.fit.confidence[frame], figure.fit.confidence[frame + 1])
+    both *= np.minimum(figure.fit.confidence[:-1], figure.fit.confidence[1:])[:, None]
+    frame, region = np.flatnonzero(both.any(1)), np.flatnonzero(both.any(0))
     return StaticPairs(
         torch.as_tensor(figure.map.region_row(0) + region),
         torch.as_tensor(frame),
         torch.as_tensor(frame + 1),
         tensor(figure.time[frame + 1] - figure.time[frame]),
-        tensor(weight),
+        tensor(both[np.ix_(frame, region)]),
     )
 
 
@@ -138,7 +138,6 @@ def with_surfaces(
 def make_problem(
     scene: SceneResult,
     figures: list[Figure],
-    people: list[PersonProblem],
     clouds: list[DepthCloud],
     log_scale: float,
     settings: SolverSettings,
@@ -146,7 +145,7 @@ def make_problem(
     scale_free: bool,
     cameras_free: bool,
 ) -> Problem:
-    """The joint problem at its start."""
+    """The joint problem at its start, without what ties the people to anything."""
     # Maps that were made with these cameras and points say nothing new about them.
     independent = clouds if scene.focal_sigma > 0.0 else []
     seen, chosen = observations(scene, settings.points_per_keyframe if cameras_free else 0, independent)
@@ -169,7 +168,7 @@ def make_problem(
     )
     return Problem(
         torch.as_tensor(np.asarray(scene.keyframe, np.int64)),
-        tuple(people),
+        (),
         seen,
         state,
         layout,
@@ -179,11 +178,3 @@ def make_problem(
         tensor(sigma),
         float(2.0 * np.max(np.asarray(scene.intrinsics)[0, 2:])),
     )
-
-
-def with_held_cameras(problem: Problem) -> Problem:
-    """The problem with cameras, lens and scene points where they are: a fraction of the work."""
-    free = problem.free.clone()
-    free[problem.layout.FOCAL] = False
-    free[problem.layout.CAMERA : problem.layout.depth_start] = False
-    return replace(problem, free=free, observations=problem.observations.none())

@@ -24,7 +24,9 @@ Array = NDArray[Any]
 
 _POINTS_PER_KEYFRAME = 2000
 _STEPS = 40
-_TOLERANCE = 1e-8
+_TOLERANCE = 1e-6
+#: The start is near, and damping holds back what sightings hardly see: the lens.
+_FIRST_DAMPING = 1e-8
 #: Sightings are never taken for more exact than this, px of an image 512 px long.
 _LEAST_SIGMA_PX = 0.25
 
@@ -33,7 +35,7 @@ def loosened(settings: SolverSettings, focal_sigma: float) -> SolverSettings:
     """Settings whose priors leave cameras and lens to the sightings; weak directions take more steps."""
     return replace(
         settings, camera_degrees=200.0, camera_share=20.0, focal=max(focal_sigma, 1e-6),
-        iterations=settings.iterations * 5 // 3, tolerance=5e-5,
+        iterations=settings.iterations * 5 // 3,
     )  # fmt: skip
 
 
@@ -44,13 +46,14 @@ def adjusted(scene: SceneResult, focal_sigma: float, clouds: Sequence[DepthCloud
     Frames between key frames take the interpolated correction. A scene with too few sightings is given back as it is.
     """
     settings = replace(
-        loosened(SolverSettings(), focal_sigma), points_per_keyframe=_POINTS_PER_KEYFRAME, tolerance=_TOLERANCE
-    )
-    problem = build.make_problem(scene, [], [], list(clouds), 0.0, settings, scale_free=False, cameras_free=True)
+        loosened(SolverSettings(), focal_sigma), points_per_keyframe=_POINTS_PER_KEYFRAME, iterations=_STEPS,
+        first_damping=_FIRST_DAMPING, tolerance=_TOLERANCE,
+    )  # fmt: skip
+    problem = build.make_problem(scene, [], list(clouds), 0.0, settings, scale_free=False, cameras_free=True)
     if not bool(problem.free[problem.layout.CAMERA : problem.layout.depth_start].any()):
         return scene
     problem.free[problem.layout.FOCAL] = focal_sigma > 0.0
-    state = levenberg.minimize(problem, settings, problem.initial, _STEPS, levenberg.Report())
+    state = levenberg.minimize(problem, settings, problem.initial, levenberg.Report())
     chosen = chosen_points(scene, _POINTS_PER_KEYFRAME)
     points = np.array(scene.points, np.float64)
     points[chosen] = state.points.numpy()

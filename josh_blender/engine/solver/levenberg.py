@@ -6,6 +6,7 @@ rejected and the damping raised (Marquardt 1963; gain ratio after Nielsen 1999).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,6 @@ from .settings import SolverSettings
 from .state import State, retract
 from .timeline import cut_of, piece_of_columns, piece_of_frames
 
-_FIRST_DAMPING = 1e-4
 _LEAST_DAMPING = 1e-9
 _MOST_DAMPING = 1e6
 _MOST_REJECTIONS = 8
@@ -161,14 +161,19 @@ def _with_points(
     return system, terms.correspondences.add(system, problem.layout, seen, state, damping)
 
 
-def minimize(problem: Problem, settings: SolverSettings, state: State, iterations: int, report: Report) -> State:
-    """The state of least robust cost near ``state``; appends to the report."""
+def minimize(
+    problem: Problem,
+    settings: SolverSettings,
+    state: State,
+    report: Report,
+    on_step: Callable[[State], None] = lambda state: None,
+) -> State:
+    """The state of least robust cost near ``state``; fills the report, and shows every new state to ``on_step``."""
     terms = Terms(settings, problem.image_long_side)
-    damping = _FIRST_DAMPING
+    damping = settings.first_damping
     costs = evaluate(problem, terms, state)
     report.costs.append(costs)
-    report.converged = False
-    for _ in range(iterations):
+    for _ in range(settings.iterations):
         base = assemble(problem, terms, state)
         accepted = False
         for _ in range(_MOST_REJECTIONS):
@@ -197,6 +202,7 @@ def minimize(problem: Problem, settings: SolverSettings, state: State, iteration
         state, costs = trial, trial_costs
         report.costs.append(costs)
         report.damping.append(damping)
+        on_step(state)
         damping = max(damping / 5.0, _LEAST_DAMPING)
         if before - after < settings.tolerance * before:
             report.converged = True

@@ -35,7 +35,8 @@ class Surfaces:
 
 @dataclass(frozen=True)
 class StaticPairs:
-    """N points (row (N,)) in contact on frames first (N,) and second (N,) of the person, span (N,) s apart."""
+    """G points (row (G,)) on N pairs of frames first (N,), second (N,) of the person, span (N,) s apart: how much
+    (weight (N,G)) each point stands still from one to the other."""
 
     row: Tensor
     first: Tensor

@@ -225,26 +225,31 @@ class ContactStatic:
     speed: float
     name: str = "contact_static"
 
+    def _places(self, at: Moment, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames and rows (N*G,) of every point on frames (N,)."""
+        row = at.person.static.row
+        return frame.repeat_interleave(len(row)), row.repeat(len(frame))
+
     def groups(self, at: Moment) -> Tensor:
         pairs = at.person.static
-        move = world_points(at, pairs.second, pairs.row) - world_points(at, pairs.first, pairs.row)
-        return (move / (self.speed * pairs.span)[:, None])[:, None]
+        before, after = (world_points(at, *self._places(at, frame)) for frame in (pairs.first, pairs.second))
+        return (after - before).reshape(*pairs.weight.shape, 3) / (self.speed * pairs.span)[:, None, None]
 
     def confidence(self, at: Moment) -> Tensor:
-        return at.person.static.weight[:, None]
+        return at.person.static.weight
 
     def rows(self, at: Moment, layout: Layout) -> Rows:
         pairs = at.person.static
-        scale = 1.0 / (self.speed * pairs.span)[:, None, None]
-        before, columns_before, border_before = world_jacobian(at, layout, pairs.first, pairs.row)
-        after, columns_after, border_after = world_jacobian(at, layout, pairs.second, pairs.row)
-        return Rows(
-            self.groups(at),
-            torch.empty(0),
-            [(pairs.first, (-scale * before)[:, None]), (pairs.second, (scale * after)[:, None])],
-            torch.cat([columns_before, columns_after], -1),
-            torch.cat([-scale * border_before, scale * border_after], -1)[:, None],
-        )
+        count, points = pairs.weight.shape
+        scale = 1.0 / (self.speed * pairs.span)[:, None, None, None]
+        bodies, columns, borders = [], [], []
+        for frame, factor in ((pairs.first, -scale), (pairs.second, scale)):
+            by_body, column, border = world_jacobian(at, layout, *self._places(at, frame))
+            bodies.append((frame, factor * by_body.reshape(count, points, 3, BODY_SIZE)))
+            borders.append(factor * border.reshape(count, points, 3, border.shape[-1]))
+            # All points of a frame touch the same columns.
+            columns.append(column.reshape(count, points, column.shape[-1])[:, 0] if points else column)
+        return Rows(self.groups(at), torch.empty(0), bodies, torch.cat(columns, -1), torch.cat(borders, -1))
 
 
 def second_difference(time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -288,7 +293,8 @@ class RootSmooth:
         for frame, factor in zip(frames, second_difference(at.person.time), strict=True):
             by_body, column, border = world_jacobian(at, layout, frame, row)
             scale = (factor / self.sigma)[:, None, None]
-            bodies.append((frame, (scale * by_body)[:, None]))
+            # The pelvis goes with the body's place alone: the root turns about it.
+            bodies.append((frame, (scale * by_body[..., :3])[:, None]))
             columns.append(column)
             borders.append(scale * border)
         return Rows(self.groups(at), torch.empty(0), bodies, torch.cat(columns, -1), torch.cat(borders, -1)[:, None])

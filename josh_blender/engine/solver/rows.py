@@ -17,7 +17,8 @@ from .arrowhead import BAND, Arrowhead, Chain
 class Rows:
     """N rows of G groups of g numbers: residual (N,G,g), weight (N,G).
 
-    body: (frame (N,), Jacobian (N,G,g,75)) of each body block touched, in rising order of time.
+    body: (frame (N,), Jacobian (N,G,g,75)) of each body block touched, in rising order of time; a narrower Jacobian is
+    by the first of the body's parameters.
     columns (N,C) of the border with Jacobian border (N,G,g,C); a column may come twice.
     """
 
@@ -62,18 +63,20 @@ def add_rows(system: Arrowhead, chain: Chain | None, rows: Rows) -> None:
     for first, (frame, jacobian) in enumerate(bodies):
         assert chain is not None
         # Sums go through index_add_ over whole blocks in one place of memory, many times faster than index_put_.
-        size = chain.gradient.shape[-1]
+        size, own = chain.gradient.shape[-1], jacobian.shape[-1]
         weighted = (jacobian * weight[..., None]).transpose(-1, -2)
-        chain.gradient.index_add_(0, frame, (jacobian.transpose(-1, -2) @ weighted_residual)[..., 0])
+        gradient = (jacobian.transpose(-1, -2) @ weighted_residual)[..., 0]
+        chain.gradient[:, :own].index_add_(0, frame, gradient)
         band = chain.band.view(-1, size, size)
         for later, other in bodies[first:]:
-            band.index_add_(0, frame * BAND + later - frame, weighted @ other)
+            block = band[:, :own, : other.shape[-1]]
+            block.index_add_(0, frame * BAND + later - frame, weighted @ other)
         if rows.border is not None and rows.columns is not None:
             border = rows.border.reshape(count, residual.shape[1], -1)
             width = chain.border.shape[1]
             place = (frame[:, None] * width + chain.slots(frame, rows.columns)).reshape(-1)
-            block = (border * weight[..., None]).transpose(-1, -2) @ jacobian
-            chain.border.view(-1, size).index_add_(0, place, block.reshape(-1, size))
+            coupled = (border * weight[..., None]).transpose(-1, -2) @ jacobian
+            chain.border.view(-1, size)[:, :own].index_add_(0, place, coupled.reshape(-1, own))
     if rows.border is not None and rows.columns is not None:
         border = rows.border.reshape(count, residual.shape[1], -1)
         weighted = (border * weight[..., None]).transpose(-1, -2)

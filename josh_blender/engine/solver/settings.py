@@ -20,11 +20,11 @@ class SolverSettings:
     the world, m/s^2; turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points,
     relative, where it shows too few of them; depth_share: the depth that a map gives one scene point, relative (L_3D).
     camera_degrees, camera_share, focal: key frames and lens against structure from motion, the second as a share of the
-    camera path, the third relative. iterations: most steps per round; rounds: how often surfaces under feet are found
-    again; tolerance: relative decrease of the cost that ends the last round; rough_tolerance: the rounds before it,
-    which only find the surfaces and hold the cameras; points_per_keyframe:
-    of how many scene points, those seen longest, every key frame has its sightings take part. self_collision_m: how
-    deep limbs are in each other.
+    camera path, the third relative. iterations: most steps of a solve; first_damping: that of
+    its first, relative to the diagonal; coarse_spacing: how many seconds apart the
+    frames of people are in the first of the two solves; coarse_tolerance, tolerance: relative decrease of the cost that
+    ends the first and the second; points_per_keyframe: of how many scene points, those seen longest, every key frame
+    has its sightings take part. self_collision_m: how deep limbs are in each other.
     """
 
     correspondence_px: float = 1.0
@@ -48,7 +48,8 @@ class SolverSettings:
     camera_share: float = 0.02
     focal: float = 0.002
     iterations: int = 12
-    rounds: int = 2
-    tolerance: float = 2e-3
-    rough_tolerance: float = 1e-2
+    first_damping: float = 1e-4
+    coarse_spacing: float = 1.0 / 6.0
+    coarse_tolerance: float = 5e-5
+    tolerance: float = 5e-4
     points_per_keyframe: int = 150

@@ -31,9 +31,7 @@ _PLANE_REACH = 0.15
 _LEAST_POINTS = 12
 _LEAST_CONFIDENCE = 0.3
 #: Points of one map, and of all maps of a long video together.
-_MOST_POINTS, _MOST_OF_ALL = 20_000, 2_000_000
-#: Of how many points of a map rays are asked: their levels are medians.
-_MOST_ALONG_RAYS = 5_000
+_MOST_POINTS, _MOST_OF_ALL = 5_000, 2_000_000
 #: Spread of a level relative to its depth below the camera.
 _ONE_LEVEL = 0.03
 
@@ -178,7 +176,7 @@ def find_support_along_rays(
         turn, origin = rotation[members[0]], centre[members[0]]
         number = int(np.argmin(np.abs(cloud_frames - position)))
         cloud = clouds[number]
-        seen = cloud.points[:: max(1, len(cloud.points) // _MOST_ALONG_RAYS)] - origin
+        seen = cloud.points - origin
         local = seen @ turn
         ahead = local[:, 2] > 1e-6
         flat = local[ahead, :2] / local[ahead, 2:]

@@ -1,7 +1,7 @@
 """Stage 6: people, cameras and place in one metric world. docs/solver.md explains the mathematics.
 
-First the scale in closed form, then Levenberg-Marquardt over scale, cameras, scene points, shapes and every frame of
-every reliable person, with the surfaces under the feet found again between rounds. People whose track is uncertain are
+First the scale in closed form, then Levenberg-Marquardt over scale, cameras, scene points, shapes and bodies of every
+reliable person: on a few frames a second, then on every frame (`joint_solve.py`). People whose track is uncertain are
 placed afterwards in the finished world; they never vote and never pull.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,18 @@ from ..results import (
     PersonWorld,
     SceneResult,
 )
-from ..solver import build, levenberg
 from ..solver.bundle import loosened, with_measured_noise
 from ..solver.depth_alignment import aligned
 from ..solver.figures import Figure, body_map, make_figure
 from ..solver.settings import SolverSettings
 from ..solver.state import State
 from ..solver.surfaces import read_depth_clouds
-from ..solver.touches import Place, foot_touches, lower_foot_touches, supported
+from ..solver.touches import Place
 from ..solver.upright import mean_direction
 from ..threads import one_torch_thread
 from .joint_lens import ground_of, settled
-from .joint_scale import poses_of, start_scale
+from .joint_scale import StartScale, poses_of, start_scale
+from .joint_solve import Freedom, Given, solve_alone, solve_people
 
 Array = NDArray[Any]
 
@@ -47,6 +48,8 @@ _POPULATION_SIGMA = 0.05
 _HEIGHT_SIGMA = 0.006
 #: Residuals are correlated along time and between landmarks: about this many count as one.
 _CORRELATION = 20.0
+#: Steps that the two solves usually take together, for whoever watches them.
+_USUAL_STEPS = 12
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,24 @@ class JointSettings:
     body: Path | None = None
     heights: dict[int, float] = field(default_factory=dict)
     solver: SolverSettings = field(default_factory=SolverSettings)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the solve starts from. figures: everybody, voting: those of them who are reliable. lens_settled: the scene
+    stage left the lens uncertain, and it has been found from the sightings."""
+
+    given: Given
+    figures: list[Figure]
+    voting: list[Figure]
+    start: StartScale
+    lens_settled: bool
+
+    @property
+    def freedom(self) -> Freedom:
+        """With nothing but smoothness to hold it, the scale would creep to where everything stands still."""
+        scale = self.start.source in ("height", "population", "ground")
+        return Freedom(scale, self.given.scene.camera_kind == "moving", self.start.lower_feet)
 
 
 @one_torch_thread()
@@ -75,6 +96,64 @@ def run_joint(
 ) -> JointResult:
     """Places everything in one metric world with the axes of ``SceneResult``; see the module's text."""
     del folder
+    total = _USUAL_STEPS + 2
+    progress(0, total)
+    prepared = prepare(frames, people, scene, scene_folder, bodies, contact, settings)
+    given, start = prepared.given, prepared.start
+    progress(1, total)
+    report: dict[str, Any] = {"closed_form": start.votes, "closed_form_scale": float(np.exp(start.log_scale))}
+
+    solved = None
+    log_scale, sigma = start.log_scale, start.sigma
+    if prepared.voting:
+        steps = count(2)
+        solved = solve_people(
+            given, prepared.voting, log_scale, prepared.freedom,
+            lambda state: progress(min(next(steps), total - 1), total),
+        )  # fmt: skip
+        log_scale = float(solved.state.cameras.log_scale)
+        report["coarse"] = solved.coarse.as_json()
+        report["solve"] = solved.fine.as_json()
+        report["correspondence_px"] = given.settings.correspondence_px
+        if prepared.freedom.scale:
+            report["scale_sigma_formal"] = solved.log_scale_sigma
+            sigma = stated_sigma(prepared, solved.log_scale_sigma)
+        report["focal_factor"] = float(solved.state.cameras.log_focal.exp())
+
+    metric = metric_scene(given.scene, solved.state if solved is not None else None, log_scale)
+    placed: list[PersonWorld] = []
+    for figure in prepared.figures:
+        if figure in prepared.voting and solved is not None:
+            body = solved.state.bodies[prepared.voting.index(figure)]
+        else:
+            body = solve_alone(replace(given, scene=metric), figure)
+        placed.append(person_in_world(figure, body, metric))
+    progress(total, total)
+    return JointResult(
+        world_from_camera=np.asarray(metric.world_from_camera),
+        intrinsics=np.asarray(metric.intrinsics),
+        distortion=np.asarray(metric.distortion, np.float64),
+        scale=float(np.exp(log_scale)),
+        scale_sigma=sigma,
+        scale_source=start.source,
+        people=placed,
+        ground=np.asarray(metric.ground, np.float64),
+        report=report,
+        warnings=start.warnings,
+    )
+
+
+def prepare(
+    frames: FramesResult,
+    people: PeopleResult,
+    scene: SceneResult,
+    scene_folder: Path,
+    bodies: BodiesResult,
+    contact: ContactResult,
+    settings: JointSettings,
+) -> Prepared:
+    """Everything before the solve: a lens that is uncertain is settled, people and depth maps are read, and the scale
+    is found in closed form."""
     solver = settings.solver
     model = load_body(settings.body) if settings.body is not None else load_default_body()
     scene, bodies, lens = settled(scene, bodies, model)
@@ -86,70 +165,18 @@ def run_joint(
         solver = loosened(solver, scene.focal_sigma)
     solver = with_measured_noise(solver, scene)
     place = Place(up_direction(scene, figures), np.asarray(scene.ground, np.float64), clouds)
-    total = solver.rounds + 2
-    progress(0, total)
-
     start = start_scale(scene, voting, place, bodies.height_known)
-    progress(1, total)
-    report: dict[str, Any] = {"closed_form": start.votes, "closed_form_scale": float(np.exp(start.log_scale))}
-    # With nothing but smoothness to hold it, the scale would creep to where everything stands still.
-    scale_free = start.source in ("height", "population", "ground")
-    cameras_free = scene.camera_kind == "moving"
+    return Prepared(Given(scene, place, model, bodies.height_known, solver), figures, voting, start, lens is not None)
 
-    history = levenberg.Report()
-    state = None
-    log_scale, sigma = start.log_scale, start.sigma
-    if voting:
-        state, sigma_formal = solve_people(
-            scene,
-            voting,
-            model,
-            bodies.height_known,
-            place,
-            log_scale,
-            solver,
-            history,
-            scale_free=scale_free,
-            cameras_free=cameras_free,
-            lower_feet=start.lower_feet,
-            on_round=lambda done: progress(1 + done, total),
-        )
-        log_scale = float(state.cameras.log_scale)
-        report["solve"] = history.as_json()
-        report["correspondence_px"] = solver.correspondence_px
-        if scale_free:
-            report["scale_sigma_formal"] = sigma_formal
-            sigma = float(np.hypot(start.sigma, sigma_formal * np.sqrt(_CORRELATION)))
-            sigma = float(np.hypot(sigma, _HEIGHT_SIGMA if bodies.height_known else _POPULATION_SIGMA))
-            if lens is None:
-                # Through a lens that is too long everybody is as many times too far away, and nothing here can tell.
-                sigma = float(np.hypot(sigma, scene.focal_sigma))
-        report["focal_factor"] = float(state.cameras.log_focal.exp())
 
-    metric = metric_scene(scene, state, log_scale)
-    placed: list[PersonWorld] = []
-    for figure in figures:
-        if figure in voting and state is not None:
-            body = state.bodies[voting.index(figure)]
-        else:
-            body = solve_alone(metric, figure, model, bodies.height_known, place, solver)
-        placed.append(person_in_world(figure, body, metric))
-    progress(total, total)
-    ground = np.asarray(scene.ground, np.float64).copy()
-    if len(ground):
-        ground[3] *= np.exp(log_scale)
-    return JointResult(
-        world_from_camera=np.asarray(metric.world_from_camera),
-        intrinsics=np.asarray(metric.intrinsics),
-        distortion=np.asarray(scene.distortion, np.float64),
-        scale=float(np.exp(log_scale)),
-        scale_sigma=sigma,
-        scale_source=start.source,
-        people=placed,
-        ground=ground,
-        report=report,
-        warnings=start.warnings,
-    )
+def stated_sigma(prepared: Prepared, formal: float) -> float:
+    """Relative standard deviation of the scale: of the closed form, of the solve and of the height together."""
+    sigma = float(np.hypot(prepared.start.sigma, formal * np.sqrt(_CORRELATION)))
+    sigma = float(np.hypot(sigma, _HEIGHT_SIGMA if prepared.given.height_known else _POPULATION_SIGMA))
+    if prepared.lens_settled:
+        return sigma
+    # Through a lens that is too long everybody is as many times too far away, and nothing here can tell.
+    return float(np.hypot(sigma, prepared.given.scene.focal_sigma))
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
@@ -192,61 +219,7 @@ def up_direction(scene: SceneResult, figures: list[Figure]) -> Array:
     return mean_direction(-rotation[:, :, 1])
 
 
-# --- the solve -------------------------------------------------------------------------------------------------------
-
-
-def solve_people(
-    scene: SceneResult,
-    figures: list[Figure],
-    model: BodyModel,
-    height_known: bool,
-    place: Place,
-    log_scale: float,
-    settings: SolverSettings,
-    history: levenberg.Report,
-    *,
-    scale_free: bool,
-    cameras_free: bool,
-    lower_feet: bool = False,
-    on_round: Callable[[int], None] = lambda done: None,
-) -> tuple[State, float]:
-    """The joint solve: rounds of association and Levenberg-Marquardt; returns the state and the formal sigma."""
-    people = [build.person_problem(figure, scene, model, height_known, settings) for figure in figures]
-    problem = build.make_problem(
-        scene, figures, people, place.clouds, log_scale, settings, scale_free=scale_free, cameras_free=cameras_free
-    )
-    state = problem.initial
-    for number in range(settings.rounds):
-        rotation, centre = state.cameras.rotation.numpy(), state.cameras.centre.numpy()
-        scale = float(state.cameras.scale)
-        associated = []
-        for person, figure, body in zip(people, figures, state.bodies, strict=True):
-            if lower_feet:
-                feet = lower_foot_touches(figure, body, place.up @ rotation[figure.fit.index])
-            else:
-                feet = foot_touches(figure, body)
-            touches, support = supported(figure, body, feet, rotation, centre, scale, place)
-            associated.append(build.with_surfaces(person, figure, touches, support, scene, place.clouds))
-        problem = replace(problem, people=tuple(associated))
-        if number + 1 < settings.rounds:
-            rough = replace(settings, tolerance=settings.rough_tolerance)
-            state = levenberg.minimize(build.with_held_cameras(problem), rough, state, settings.iterations, history)
-        else:
-            state = levenberg.minimize(problem, settings, state, settings.iterations, history)
-        on_round(number + 1)
-    return state, levenberg.scale_sigma(problem, settings, state)
-
-
-def solve_alone(
-    metric: SceneResult, figure: Figure, model: BodyModel, height_known: bool, place: Place, settings: SolverSettings
-) -> Any:
-    """One person in the finished world: cameras and scale stay."""
-    finished = Place(place.up, np.asarray(metric.ground), [])
-    state, _ = solve_people(
-        metric, [figure], model, height_known, finished, 0.0, settings, levenberg.Report(),
-        scale_free=False, cameras_free=False,
-    )  # fmt: skip
-    return state.bodies[0]
+# --- the result -------------------------------------------------------------------------------------------------------
 
 
 def metric_scene(scene: SceneResult, state: State | None, log_scale: float) -> SceneResult:
