@@ -218,7 +218,9 @@ class StageRuns:
         """Stage 6."""
         from .stages.joint import JointSettings, run_joint
 
-        settings = JointSettings(heights=self._settings.heights, body=self._settings.body, device=self._device)
+        # Its matrices are small and many: a GPU computes it where somebody asks for one. Metal knows no float64.
+        device = "cuda" if self._settings.device == "cuda" else "cpu"
+        settings = JointSettings(heights=self._settings.heights, body=self._settings.body, device=device)
         return self._made(
             "joint",
             (contact.key,),

@@ -6,13 +6,15 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import other_device
 import pytest
 import torch
-from synthetic_walk import Errors, Walk, make_walk
+from synthetic_walk import FOCAL, Errors, Walk, make_walk
 
-from josh_blender.engine.solver import build, levenberg, scale, so3
+from josh_blender.engine.solver import build, bundle, levenberg, scale, so3
 from josh_blender.engine.solver.arrowhead import Arrowhead, Chain, NotPositiveDefinite, solve
 from josh_blender.engine.solver.body_points import BODY_SIZE, pose
+from josh_blender.engine.solver.device import on_device
 from josh_blender.engine.solver.problem import Problem
 from josh_blender.engine.solver.residuals import moment
 from josh_blender.engine.solver.settings import SolverSettings
@@ -26,6 +28,13 @@ from josh_blender.scene4d.body import load_default_body
 from josh_blender.scene4d.conventions import JOINT_NAMES
 
 SETTINGS = SolverSettings(points_per_keyframe=80)
+
+
+def zoomed(walk: Walk) -> Walk:
+    """The same through a lens that is taken for one that zooms by a fifth of a percent."""
+    intrinsics = np.array(walk.scene.intrinsics, np.float64)
+    intrinsics[:, :2] *= np.linspace(0.999, 1.001, len(intrinsics))[:, None]
+    return replace(walk, scene=replace(walk.scene, intrinsics=intrinsics))
 
 
 def problem_of(walk: Walk) -> tuple[Problem, State]:
@@ -52,7 +61,7 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
         touches = foot_touches(figure, body)
         support = support_of(figure, touches, cameras.rotation.numpy(), cameras.centre.numpy(), walk.scale, place)
         support.depth[::2] = 0
-        associated.append(build.with_surfaces(person, figure, touches, support, walk.scene, [cloud]))
+        associated.append(build.with_surfaces(person, figure, touches, support, cameras, torch.zeros(1), [cloud]))
     problem = replace(problem, people=tuple(associated))
     torch.manual_seed(0)
     step = 0.01 * torch.randn(problem.layout.size, dtype=torch.float64)
@@ -61,9 +70,10 @@ def problem_of(walk: Walk) -> tuple[Problem, State]:
     return problem, retract(problem.initial, problem.layout, step, chains, points)
 
 
-@pytest.fixture(scope="module")
-def small() -> tuple[Problem, State]:
-    return problem_of(make_walk(seconds=0.4, people=1, errors=Errors(pose_degrees=3.0, landmark_px=1.0)))
+@pytest.fixture(scope="module", params=["one lens", "zoom"])
+def small(request: pytest.FixtureRequest) -> tuple[Problem, State]:
+    walk = make_walk(seconds=0.4, people=1, errors=Errors(pose_degrees=3.0, landmark_px=1.0))
+    return problem_of(zoomed(walk) if request.param == "zoom" else walk)
 
 
 def test_exponential_and_logarithm_invert_each_other() -> None:
@@ -128,11 +138,10 @@ def test_jacobian_of_correspondences(small: tuple[Problem, State]) -> None:
         return block._residuals(seen, retract(state, layout, h * border, zero, h * points))
 
     numeric = (residual(1e-6) - residual(-1e-6)) / 2e-6
-    six = torch.arange(6)
     assert (seen.map >= 0).any() and numeric[:, 2].abs().max() > 0.0
     maps = torch.where(seen.map >= 0, layout.depth_start + seen.map, 0)[:, None]
-    focal = torch.full((len(numeric), 1), layout.FOCAL)
-    columns = torch.cat([layout.CAMERA + 6 * seen.keyframe[:, None] + six, focal, maps], 1)
+    focal = layout.lens_of(seen.keyframe)[:, None]
+    columns = torch.cat([layout.camera_of(seen.keyframe), focal, maps], 1)
     analytic = torch.einsum("mic,mc->mi", by_camera, border[columns])
     analytic = analytic + torch.einsum("mic,mc->mi", by_point, points[seen.point])
     assert torch.allclose(analytic, numeric, atol=1e-4 * float(numeric.abs().max()))
@@ -153,7 +162,7 @@ def test_gradient_of_the_whole_cost(small: tuple[Problem, State]) -> None:
     torch.manual_seed(3)
     border = torch.randn(problem.layout.size, dtype=torch.float64)
     # Turns of the camera enter the smoothness of turns only in its value (documented there).
-    border[problem.layout.CAMERA : problem.layout.depth_start] = 0.0
+    border[problem.layout.camera_start : problem.layout.depth_start] = 0.0
     chain = torch.randn(len(problem.people[0].index), BODY_SIZE, dtype=torch.float64)
 
     def cost(h: float) -> float:
@@ -359,3 +368,45 @@ def test_standing_feet_and_smooth_motion_know_the_scale() -> None:
     still = np.zeros((60, 3))
     assert scale.standing_scale(local, rotation, still, stand) is None
     assert scale.smooth_motion_scale(local, rotation, still, time, 1.0) is None
+
+
+@pytest.mark.slow
+def test_it_computes_on_another_device(small: tuple[Problem, State]) -> None:
+    """The same steps to the same state, with every tensor that it makes on the device of those that it is given."""
+    problem, state = small
+    settings = replace(SETTINGS, iterations=2)
+    expected = levenberg.minimize(problem, settings, state, levenberg.Report())
+    here, there = torch.device("cpu"), torch.device(other_device.NAME)
+    with other_device.OtherDevice():
+        moved, start = on_device((problem, state), there)
+        solved = levenberg.minimize(moved, settings, start, levenberg.Report())
+        assert isinstance(solved.bodies[0].trans, other_device.Elsewhere)
+        sigma = levenberg.scale_sigma(moved, settings, solved)
+        found = on_device(solved, here)
+    assert torch.allclose(found.bodies[0].trans, expected.bodies[0].trans, atol=1e-9)
+    assert torch.allclose(found.cameras.centre, expected.cameras.centre, atol=1e-9)
+    assert sigma == pytest.approx(levenberg.scale_sigma(problem, settings, expected), rel=1e-6)
+
+
+def test_tensors_of_two_devices_do_not_meet() -> None:
+    """The stand-in for a device does what one does: without that the test above could not fail."""
+    with other_device.OtherDevice():
+        there = torch.arange(3, device=other_device.NAME)
+        assert torch.equal((there + 1).to("cpu"), torch.tensor([1, 2, 3]))
+        with pytest.raises(RuntimeError):
+            there + torch.arange(3)
+        with pytest.raises((RuntimeError, TypeError)):
+            there.numpy()
+
+
+def test_each_key_frame_of_a_zoom_has_its_own_focal_length() -> None:
+    """A lens that does not zoom, taken for one that goes to and fro: one factor could not take that back. (A zoom that
+    only goes in is nearly the same picture as a camera that does.)"""
+    walk = make_walk(seconds=3.0)
+    intrinsics = np.array(walk.scene.intrinsics, np.float64)
+    intrinsics[:, :2] *= 1.0 + 0.01 * np.sin(np.linspace(0.0, 4.0 * np.pi, len(intrinsics)))[:, None]
+    scene = replace(walk.scene, intrinsics=intrinsics)
+    assert build.lenses_of(scene) == len(scene.keyframe)
+    after = np.asarray(bundle.adjusted(scene, 0.05).intrinsics)[scene.keyframe, 0] / FOCAL - 1.0
+    assert np.ptp(after) < 0.2 * np.ptp(intrinsics[:, 0] / FOCAL)
+    assert np.abs(after).max() < 0.005

@@ -123,11 +123,11 @@ def test_skin_on_a_surface_has_no_residual_and_off_it_the_gap(region: int, level
     assert abs(support.normal[row] @ normal) > 0.999
 
     person = build.person_problem(figure, scene, load_default_body(), True, SolverSettings())
-    person = build.with_surfaces(person, figure, touches, support, scene, [cloud])
     problem = build.make_problem(
-        scene, [figure], [cloud], float(np.log(walk.scale)), SolverSettings(), scale_free=True,
-        cameras_free=True,
-    )  # fmt: skip
+        scene, [figure], [cloud], float(np.log(walk.scale)), SolverSettings(), scale_free=True, cameras_free=True
+    )
+    cameras = problem.initial.cameras
+    person = build.with_surfaces(person, figure, touches, support, cameras, torch.zeros(1), [cloud])
     block = ContactScale(GemanMcClure(3.0), 1.0)
 
     def gap(lift: float) -> float:

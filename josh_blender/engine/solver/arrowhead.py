@@ -187,7 +187,7 @@ def _eliminate_inside(pairs: _Pairs, inside: _Inside, slots: Tensor) -> None:
 def _piece(pairs: _Pairs, inside: _Inside, slots: Tensor, heads: int) -> Contribution:
     """What the pairs of a piece leave on their heads and columns. Heads are unknowns ``heads`` + 2D h + i."""
     size = pairs.diagonal.shape[-1]
-    own = torch.arange(size)
+    own = torch.arange(size, device=slots.device)
     _eliminate_inside(pairs, inside, slots)
     groups = [] if inside.head is None else [heads + size * inside.head + own]
     groups.append(inside.columns)
@@ -225,7 +225,7 @@ def _piece(pairs: _Pairs, inside: _Inside, slots: Tensor, heads: int) -> Contrib
 def _substitute(inside: _Inside, values: Tensor, heads: int) -> list[Tensor]:
     """The pairs inside a piece (2D,) from last to first, from the values of what they were eliminated onto."""
     size = inside.lower[0].shape[0]
-    own = torch.arange(size)
+    own = torch.arange(size, device=values.device)
     tail = [] if inside.head is None else [values[heads + size * inside.head + own]]
     right = torch.cat([*tail, values[inside.columns], values.new_ones(1)])
     following = None if inside.next_head is None else values[heads + size * inside.next_head + own]

@@ -24,7 +24,7 @@ def shape_terms(problem: Problem, settings: SolverSettings, state: State) -> lis
     """Betas stay near their estimate, and the body keeps its height."""
     result = []
     for number, (person, body) in enumerate(zip(problem.people, state.bodies, strict=True)):
-        columns = problem.layout.betas_start(number) + torch.arange(len(body.betas))
+        columns = problem.layout.betas_start(number) + torch.arange(len(body.betas), device=body.betas.device)
         near = (body.betas - person.initial.betas) / settings.betas
         result.append(Rows.of_border(near, columns[:, None], torch.full_like(near, 1.0 / settings.betas)[:, None]))
         height = person.height_rest + person.height_dirs @ body.betas
@@ -39,7 +39,7 @@ def depth_terms(problem: Problem, state: State) -> list[Rows]:
     numbers = problem.observations.map
     seen = torch.bincount(numbers[numbers >= 0], minlength=count) >= _ENOUGH_SIGHTINGS
     sigma = torch.where(seen, problem.depth_sigma.clamp(min=_LOOSE_DEPTH), problem.depth_sigma)
-    columns = start + torch.arange(count)
+    columns = start + torch.arange(count, device=numbers.device)
     return [Rows.of_border((state.depth - problem.depth_prior) / sigma, columns[:, None], 1.0 / sigma[:, None])]
 
 
@@ -59,17 +59,28 @@ def camera_terms(problem: Problem, settings: SolverSettings, state: State) -> li
         ]
     )
     residual = (torch.cat([turn, shift], -1) * scale).flatten()
-    columns = layout.CAMERA + torch.arange(len(residual))
+    columns = layout.camera_of(torch.arange(len(keys), device=keys.device)).flatten()
     held = Rows.of_border(residual, columns[:, None], scale.repeat(len(keys))[:, None])
     far = int(extent.argmax())
     reach = now.centre[keys[far]] - now.centre[keys[0]]
     length = reach.norm().clamp(min=1e-9)
     gauge = torch.log(length / spread) / _GAUGE
     slope = (reach / length**2) @ now.rotation[keys[far]] / _GAUGE
-    unit = Rows.of_border(gauge[None], layout.CAMERA + 6 * far + 3 + torch.arange(3)[None], slope[None])
-    focal = torch.full((1, 1), layout.FOCAL)
-    lens = Rows.of_border(now.log_focal[None] / settings.focal, focal, turn.new_full((1, 1), 1.0 / settings.focal))
-    return [held, unit, lens]
+    unit = Rows.of_border(gauge[None], layout.camera_of(keys.new_tensor([far]))[:, 3:], slope[None])
+    return [held, unit, *lens_terms(problem, settings, state)]
+
+
+def lens_terms(problem: Problem, settings: SolverSettings, state: State) -> list[Rows]:
+    """The focal lengths stay near what they were, and those of a zoom near each other's change."""
+    log_focal = state.cameras.log_focal
+    columns = problem.layout.FOCAL + torch.arange(len(log_focal), device=log_focal.device)
+    # Together, several lenses know as much as the one of a lens that does not zoom.
+    slope = torch.full_like(log_focal, len(log_focal) ** -0.5 / settings.focal)
+    near = Rows.of_border(slope * log_focal, columns[:, None], slope[:, None])
+    step = (log_focal[1:] - log_focal[:-1]) / settings.zoom
+    ends = torch.tensor([-1.0, 1.0]).to(log_focal) / settings.zoom
+    drift = Rows.of_border(step, torch.stack([columns[:-1], columns[1:]], -1), ends.expand(len(step), -1))
+    return [near, drift]
 
 
 def border_terms(problem: Problem, settings: SolverSettings, state: State) -> dict[str, list[Rows]]:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...scene4d.body import BodyModel
 from ..results import SceneResult
 from .depth_alignment import depth_factors
 from .figures import Figure
+from .moved_place import stretch
 from .problem import PersonProblem, Problem, StaticPairs, Surfaces
 from .self_collision import body_volume
 from .settings import SolverSettings
@@ -25,6 +27,8 @@ Array = NDArray[Any]
 
 #: Sightings of scene points that a free camera needs.
 _LEAST_OBSERVATIONS = 200
+#: A focal length that changes by more than this share zooms.
+_ZOOMS = 1e-3
 
 
 def camera_state(scene: SceneResult, log_scale: float) -> Cameras:
@@ -40,8 +44,14 @@ def camera_state(scene: SceneResult, log_scale: float) -> Cameras:
         right,
         share,
         tensor(log_scale),
-        tensor(0.0),
+        tensor(np.zeros(lenses_of(scene))),
     )
+
+
+def lenses_of(scene: SceneResult) -> int:
+    """How many focal lengths the solve corrects: one, or that of every key frame where the lens zooms."""
+    focal = np.asarray(scene.intrinsics, np.float64)[:, 0]
+    return len(scene.keyframe) if np.ptp(focal) > _ZOOMS * focal.mean() else 1
 
 
 def person_problem(
@@ -107,11 +117,14 @@ def static_pairs(figure: Figure, settings: SolverSettings) -> StaticPairs:
 
 
 def with_surfaces(
-    person: PersonProblem, figure: Figure, touches: Touches, support: Support, scene: SceneResult,
+    person: PersonProblem, figure: Figure, touches: Touches, support: Support, cameras: Cameras, log_depth: Tensor,
     clouds: list[DepthCloud],
 ) -> PersonProblem:  # fmt: skip
     """The person with the surfaces that they touch (those of weight 0 left out), each tied to the camera that saw it:
-    that of its depth map, or for the ground plane that of the nearest map, else that of the frame itself."""
+    that of its depth map, or for the ground plane that of the nearest map, else that of the frame itself.
+
+    cameras, log_depth (D,): as they were when the surfaces were found.
+    """
     kept = support.weight > 0.0
     frame, number = touches.frame[kept], support.depth[kept].astype(np.int64)
     seen_from = figure.fit.index[frame].astype(np.int64)
@@ -120,13 +133,15 @@ def with_surfaces(
         nearest = np.argmin(np.abs(frames[None] - seen_from[:, None]), axis=1)
         number = np.where(number >= 0, number, nearest)
         seen_from = frames[number]
-    matrix = np.asarray(scene.world_from_camera, np.float64)[seen_from]
-    local = np.einsum("nji,nj->ni", matrix[:, :3, :3], support.point[kept] - matrix[:, :3, 3])
+    camera = torch.as_tensor(seen_from)
+    factor = log_depth[torch.as_tensor(number)] if clouds else torch.zeros(len(number), dtype=torch.float64)
+    offset = tensor(support.point[kept]) - cameras.centre[camera]
+    local = (cameras.rotation[camera].transpose(-1, -2) @ offset[..., None])[..., 0]
     surfaces = Surfaces(
         torch.as_tensor(figure.map.region_row(0) + touches.region[kept]),
         torch.as_tensor(frame),
-        tensor(local),
-        torch.as_tensor(seen_from),
+        local / stretch(cameras, camera, factor),
+        camera,
         tensor(support.normal[kept]),
         torch.as_tensor(number),
         tensor(touches.reach[kept]),
@@ -153,13 +168,13 @@ def make_problem(
     if not free_cameras:
         seen, chosen = observations(scene, 0)
     prior, sigma = depth_factors(scene, clouds, settings.depth_scale)
-    layout = Layout(len(scene.keyframe), len(clouds), tuple(len(figure.body.betas) for figure in figures))
+    betas = tuple(len(figure.body.betas) for figure in figures)
+    layout = Layout(lenses_of(scene), len(scene.keyframe), len(clouds), betas)
     free = torch.ones(layout.size, dtype=torch.bool)
     free[layout.SCALE] = scale_free
-    free[layout.FOCAL] = free_cameras
-    free[layout.CAMERA : layout.depth_start] = free_cameras
+    free[layout.FOCAL : layout.depth_start] = free_cameras
     # The first key frame stays where it is: the gauge of rotation and place.
-    free[layout.CAMERA : layout.CAMERA + 6] = False
+    free[layout.camera_start : layout.camera_start + 6] = False
     state = State(
         camera_state(scene, log_scale),
         tuple(figure.body for figure in figures),

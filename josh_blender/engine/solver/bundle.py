@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ...scene4d.camera import invert_rigid, project, transform
 from ..results import SceneResult
 from . import build, levenberg
+from .device import on_device
 from .settings import SolverSettings
 from .sightings import chosen_points
 from .surfaces import DepthCloud
@@ -24,6 +26,7 @@ Array = NDArray[Any]
 
 _POINTS_PER_KEYFRAME = 2000
 _STEPS = 40
+_CPU = torch.device("cpu")
 _TOLERANCE = 1e-6
 #: The start is near, and damping holds back what sightings hardly see: the lens.
 _FIRST_DAMPING = 1e-8
@@ -39,7 +42,9 @@ def loosened(settings: SolverSettings, focal_sigma: float) -> SolverSettings:
     )  # fmt: skip
 
 
-def adjusted(scene: SceneResult, focal_sigma: float, clouds: Sequence[DepthCloud] = ()) -> SceneResult:
+def adjusted(
+    scene: SceneResult, focal_sigma: float, clouds: Sequence[DepthCloud] = (), device: torch.device = _CPU
+) -> SceneResult:
     """Key frames, points and, with ``focal_sigma`` > 0 (relative), the lens where the sightings project best, and
     where the points lie as deep as independent depth maps (``clouds``) say, each up to a factor of its own.
 
@@ -50,10 +55,12 @@ def adjusted(scene: SceneResult, focal_sigma: float, clouds: Sequence[DepthCloud
         first_damping=_FIRST_DAMPING, tolerance=_TOLERANCE,
     )  # fmt: skip
     problem = build.make_problem(scene, [], list(clouds), 0.0, settings, scale_free=False, cameras_free=True)
-    if not bool(problem.free[problem.layout.CAMERA : problem.layout.depth_start].any()):
+    layout = problem.layout
+    if not bool(problem.free[layout.camera_start : layout.depth_start].any()):
         return scene
-    problem.free[problem.layout.FOCAL] = focal_sigma > 0.0
-    state = levenberg.minimize(problem, settings, problem.initial, levenberg.Report())
+    problem.free[layout.FOCAL : layout.camera_start] = focal_sigma > 0.0
+    there = on_device(problem, device)
+    state = on_device(levenberg.minimize(there, settings, there.initial, levenberg.Report()), _CPU)
     chosen = chosen_points(scene, _POINTS_PER_KEYFRAME)
     points = np.array(scene.points, np.float64)
     points[chosen] = state.points.numpy()

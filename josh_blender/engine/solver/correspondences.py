@@ -55,7 +55,7 @@ class Correspondences:
         point = self._camera_points(seen, state)
         cameras = state.cameras
         depth = point[:, 2:].clamp(min=1e-6)
-        pixel = cameras.focal[seen.frame] * point[:, :2] / depth + cameras.intrinsics[seen.frame, 2:]
+        pixel = cameras.focal_on(seen.frame) * point[:, :2] / depth + cameras.intrinsics[seen.frame, 2:]
         pixel = (pixel - seen.pixel) / self.sigma
         if not len(state.depth):
             return torch.cat([pixel, torch.zeros_like(depth)], -1)
@@ -100,7 +100,7 @@ class Correspondences:
         """Jacobians by (turn, shift of the camera, focal, log scale of the map) (M,3,8) and by the point (M,3,3)."""
         point = self._camera_points(seen, state)
         depth = point[:, 2:].clamp(min=1e-6)
-        scaled = state.cameras.focal[seen.frame] / (self.sigma * depth)
+        scaled = state.cameras.focal_on(seen.frame) / (self.sigma * depth)
         by_point = point.new_zeros(len(point), 3, 3)
         by_point[:, 0, 0], by_point[:, 1, 1] = scaled[:, 0], scaled[:, 1]
         by_point[:, :2, 2] = -scaled * point[:, :2] / depth
@@ -176,11 +176,10 @@ def _columns_of_keyframes(layout: Layout, seen: Observations) -> Tensor:
     """Border columns (K,8) of each key frame: its camera, the lens, and its depth map's factor."""
     keys = torch.arange(layout.keyframes, device=seen.frame.device)
     depth = torch.full_like(keys, -1).scatter_reduce(0, seen.keyframe, seen.map, "amax")
-    six = torch.arange(6, device=seen.frame.device)
     return torch.cat(
         [
-            layout.CAMERA + 6 * keys[:, None] + six,
-            torch.full_like(keys, layout.FOCAL)[:, None],
+            layout.camera_of(keys),
+            layout.lens_of(keys)[:, None],
             # Where there is no map the last column is any: its slope is 0.
             torch.where(depth >= 0, layout.depth_start + depth, 0)[:, None],
         ],

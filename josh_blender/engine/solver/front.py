@@ -62,9 +62,9 @@ class _Front:
 
     def __init__(self, base: Tensor, gradient: Tensor, moves: Tensor) -> None:
         self.base, self.base_gradient, self.moves = base, gradient, moves
-        self.unknowns = torch.zeros(0, dtype=torch.int64)
+        self.unknowns = torch.zeros(0, dtype=torch.int64, device=base.device)
         self.matrix, self.gradient = base.new_zeros(0, 0), base.new_zeros(0)
-        self.place = torch.full((len(moves),), -1)
+        self.place = torch.full((len(moves),), -1, device=base.device)
         self.done = ~moves
 
     def enter(self, unknowns: Tensor) -> None:
@@ -72,7 +72,7 @@ class _Front:
         new = torch.unique(unknowns)
         new = new[(self.place[new] < 0) & ~self.done[new]]
         before, after = len(self.unknowns), len(self.unknowns) + len(new)
-        self.place[new] = torch.arange(before, after)
+        self.place[new] = torch.arange(before, after, device=new.device)
         self.unknowns = torch.cat([self.unknowns, new])
         matrix, gradient = self.base.new_zeros(after, after), self.base.new_zeros(after)
         matrix[:before, :before], gradient[:before] = self.matrix, self.gradient
@@ -98,7 +98,7 @@ class _Front:
 
     def leave(self, unknowns: Tensor) -> _Gone:
         """Eliminates unknowns of the front."""
-        gone = torch.zeros(len(self.unknowns), dtype=torch.bool)
+        gone = torch.zeros(len(self.unknowns), dtype=torch.bool, device=unknowns.device)
         gone[self.place[unknowns]] = True
         out, rest = torch.nonzero(gone)[:, 0], torch.nonzero(~gone)[:, 0]
         lower = cholesky(self.matrix[out[:, None], out])
@@ -110,7 +110,7 @@ class _Front:
         self.done[record.unknowns] = True
         self.unknowns = record.others
         self.place[record.unknowns] = -1
-        self.place[self.unknowns] = torch.arange(len(self.unknowns))
+        self.place[self.unknowns] = torch.arange(len(self.unknowns), device=self.unknowns.device)
         return record
 
 

@@ -133,7 +133,7 @@ def assemble(problem: Problem, terms: Terms, state: State) -> Arrowhead:
     """The robustly weighted normal equations of everything but the scene points."""
     like = state.points
     system = Arrowhead.zeros(piece_of_columns(problem), like)
-    piece = piece_of_frames(len(state.cameras.rotation))
+    piece = piece_of_frames(len(state.cameras.rotation), like.device)
     for number, person in enumerate(problem.people):
         at = moment(person, number, state, True)
         blocks = _person_rows(problem, terms, state, at)

@@ -80,18 +80,23 @@ def world_jacobian(at: Moment, layout: Layout, frame: Tensor, row: Tensor) -> tu
     share = cameras.share[index][:, None, None]
     by_betas = turn @ at.by_betas[frame, row]
     border = torch.cat([by_scale[..., None], (1.0 - share) * by_camera, share * by_camera, by_betas], -1)
-    six = torch.arange(6, device=frame.device)
     count = len(frame)
     columns = torch.cat(
         [
             torch.full((count, 1), layout.SCALE, device=frame.device),
-            layout.CAMERA + 6 * cameras.left[index][:, None] + six,
-            layout.CAMERA + 6 * cameras.right[index][:, None] + six,
-            (layout.betas_start(at.number) + torch.arange(by_betas.shape[-1], device=frame.device)).expand(count, -1),
+            layout.camera_of(cameras.left[index]),
+            layout.camera_of(cameras.right[index]),
+            _betas_columns(at, layout).expand(count, -1),
         ],
         -1,
     )
     return by_body, columns, border
+
+
+def _betas_columns(at: Moment, layout: Layout) -> Tensor:
+    """The border's columns (B,) of the person's betas."""
+    betas = at.body.betas
+    return layout.betas_start(at.number) + torch.arange(len(betas), device=betas.device)
 
 
 # --- the terms -------------------------------------------------------------------------------------------------------
@@ -112,7 +117,7 @@ class Landmarks:
         index = at.person.index
         depth = point[..., 2:].clamp(min=0.05)
         centre = at.cameras.intrinsics[index, None, 2:]
-        pixel = at.cameras.focal[index, None] * point[..., :2] / depth + centre
+        pixel = at.cameras.focal_on(index)[:, None] * point[..., :2] / depth + centre
         return (pixel - at.person.pixel) / at.person.sigma[..., None]
 
     def confidence(self, at: Moment) -> Tensor:
@@ -123,21 +128,24 @@ class Landmarks:
         count = at.person.landmarks
         point = self._points(at)
         depth = point[..., 2:].clamp(min=0.05)
-        focal = at.cameras.focal[at.person.index, None] / at.person.sigma[..., None]
+        cameras, index = at.cameras, at.person.index
+        focal = cameras.focal_on(index)[:, None] / at.person.sigma[..., None]
         by_point = point.new_zeros(*point.shape[:2], 2, 3)
         scaled = focal / depth
         by_point[..., 0, 0], by_point[..., 1, 1] = scaled[..., 0], scaled[..., 1]
         by_point[..., 2] = -scaled * point[..., :2] / depth
         by_focal = (scaled * point[..., :2])[..., None]
-        border = torch.cat([by_focal, by_point @ at.by_betas[:, :count]], -1)
-        first = layout.betas_start(at.number)
-        columns = torch.cat([torch.tensor([layout.FOCAL]), first + torch.arange(border.shape[-1] - 1)])
-        frames = torch.arange(len(point))
+        share = cameras.share[index][:, None, None, None]
+        by_lenses = torch.cat([(1.0 - share) * by_focal, share * by_focal], -1)
+        border = torch.cat([by_lenses, by_point @ at.by_betas[:, :count]], -1)
+        lenses = torch.stack([layout.lens_of(cameras.left[index]), layout.lens_of(cameras.right[index])], -1)
+        columns = torch.cat([lenses, _betas_columns(at, layout).expand(len(point), -1)], -1)
+        frames = torch.arange(len(point), device=point.device)
         return Rows(
             self.groups(at),
             torch.empty(0),
             [(frames, by_point @ at.by_body[:, :count])],
-            columns.expand(len(point), -1),
+            columns,
             border,
         )
 
@@ -147,7 +155,8 @@ class ContactScale:
     """L_c1: skin in contact lies on the local plane of the scene: n . (x_w - s X) - r, r from the point to the skin.
 
     X goes with the camera that saw it, its lens and its depth map: X = C + R diag(1/l, 1/l, 1) e^d X_local, l the
-    factor on the focal length, d the log scale of the map. So what holds the feet also holds cameras and lens.
+    factor on that camera's focal length, d the log scale of the map. So what holds the feet also holds cameras and
+    lens.
     """
 
     kernel: Kernel
@@ -156,8 +165,8 @@ class ContactScale:
 
     def _from_camera(self, at: Moment, depth: Tensor) -> Tensor:
         surfaces = at.person.surfaces
-        lens = torch.stack([(-at.cameras.log_focal).exp()] * 2 + [torch.ones_like(at.cameras.log_focal)])
-        point = surfaces.local * lens
+        longer = at.cameras.log_focal_on(surfaces.seen_from).exp()
+        point = surfaces.local / torch.stack([longer, longer, torch.ones_like(longer)], -1)
         if not len(depth):
             return point
         return torch.where(surfaces.depth >= 0, depth[surfaces.depth.clamp(min=0)].exp(), 1.0)[:, None] * point
@@ -200,21 +209,20 @@ class ContactScale:
         by_lens, by_depth = turn @ sideways[..., None], turn @ local[..., None]
         by_depth = torch.where(surfaces.depth[:, None, None] >= 0, by_depth, 0.0)
         by_scale = (cameras.scale * self._surface(at, local))[..., None]
-        six = torch.arange(6, device=seen_from.device)
-        one = torch.ones_like(seen_from)[:, None]
         # Where there is no map the last column is any: its slope is 0.
-        map_column = torch.where(surfaces.depth >= 0, layout.depth_start + surfaces.depth, 0)[:, None]
+        map_column = torch.where(surfaces.depth >= 0, layout.depth_start + surfaces.depth, 0)
+        left, right = cameras.left[seen_from], cameras.right[seen_from]
         columns = torch.cat(
             [
-                layout.SCALE * one,
-                layout.CAMERA + 6 * cameras.left[seen_from][:, None] + six,
-                layout.CAMERA + 6 * cameras.right[seen_from][:, None] + six,
-                layout.FOCAL * one,
-                map_column,
+                torch.full_like(left, layout.SCALE)[:, None],
+                layout.camera_of(left),
+                layout.camera_of(right),
+                torch.stack([layout.lens_of(left), layout.lens_of(right), map_column], -1),
             ],
             -1,
         )
-        return columns, torch.cat([by_scale, (1.0 - share) * by_camera, share * by_camera, by_lens, by_depth], -1)
+        by_border = [by_scale, (1.0 - share) * by_camera, share * by_camera, (1.0 - share) * by_lens, share * by_lens]
+        return columns, torch.cat([*by_border, by_depth], -1)
 
 
 @dataclass(frozen=True)
@@ -269,7 +277,7 @@ class RootSmooth:
 
     def _frames(self, at: Moment) -> list[Tensor]:
         count = max(len(at.person.index) - 2, 0)
-        return [torch.arange(count) + shift for shift in range(3)]
+        return [torch.arange(count, device=at.person.index.device) + shift for shift in range(3)]
 
     def groups(self, at: Moment) -> Tensor:
         frames = self._frames(at)
@@ -331,7 +339,7 @@ class BodyPrior:
             (len(values), BODY_SIZE), float(1.0 / torch.deg2rad(values.new_tensor(self.settings.pose_degrees)))
         )
         slope[:, :3] = 1.0 / self._place_sigma(at.person.initial)
-        return DiagonalRows(values, torch.ones_like(values), [(torch.arange(len(values)), slope)])
+        return DiagonalRows(values, torch.ones_like(values), [(torch.arange(len(values), device=values.device), slope)])
 
 
 @dataclass(frozen=True)
@@ -365,5 +373,5 @@ class TurnSmooth:
         for shift, factor in enumerate(second_difference(at.person.time)):
             slope = (factor / self.sigma)[:, None].expand(-1, BODY_SIZE).clone()
             slope[:, :3] = 0.0
-            slopes.append((torch.arange(len(values)) + shift, slope))
+            slopes.append((torch.arange(len(values), device=values.device) + shift, slope))
         return DiagonalRows(values, torch.ones_like(values), slopes)

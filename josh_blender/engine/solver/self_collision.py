@@ -118,7 +118,7 @@ def collision_rows(
         return (-torch.stack(parts).sum(0) / sigma)[:, None]
 
     residual = (volume.reach[pair] - distance) / sigma
-    columns = (first_beta + torch.arange(len(betas))).expand(len(frame), -1)
+    columns = (first_beta + torch.arange(len(betas), device=betas.device)).expand(len(frame), -1)
     by_body, by_betas = pose_jacobian(volume.points, some), shape_jacobian(volume.points, some)
     weight = torch.ones_like(residual)[:, None]
     return Rows(residual[:, None, None], weight, [(frame, slope(by_body))], columns, slope(by_betas))

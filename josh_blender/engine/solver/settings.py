@@ -20,7 +20,8 @@ class SolverSettings:
     the world, m/s^2; turn_acceleration: of every joint, rad/s^2. depth_scale: a depth map against the scene points,
     relative, where it shows too few of them; depth_share: the depth that a map gives one scene point, relative (L_3D).
     camera_degrees, camera_share, focal: key frames and lens against structure from motion, the second as a share of the
-    camera path, the third relative. iterations: most steps of a solve; first_damping: that of
+    camera path, the third relative; zoom: how much a zoom's focal length may drift from what it was found to be, from
+    one key frame to the next, relative. iterations: most steps of a solve; first_damping: that of
     its first, relative to the diagonal; coarse_spacing: how many seconds apart the
     frames of people are in the first of the two solves; coarse_tolerance, tolerance: relative decrease of the cost that
     ends the first and the second; points_per_keyframe: of how many scene points, those seen longest, every key frame
@@ -47,6 +48,7 @@ class SolverSettings:
     camera_degrees: float = 0.5
     camera_share: float = 0.02
     focal: float = 0.002
+    zoom: float = 0.003
     iterations: int = 12
     first_damping: float = 1e-4
     coarse_spacing: float = 1.0 / 6.0

@@ -14,18 +14,21 @@ from .problem import Problem
 _PIECE = 96
 
 
-def piece_of_frames(frames: int) -> Tensor:
+def piece_of_frames(frames: int, device: torch.device) -> Tensor:
     """Number (F,) of the piece of each frame of the video."""
     count = max(1, round(frames / _PIECE))
-    return torch.arange(frames) * count // max(frames, 1)
+    return torch.arange(frames, device=device) * count // max(frames, 1)
 
 
 def piece_of_columns(problem: Problem) -> Tensor:
-    """Number (Z,) of the piece of each border column; scale, focal and shapes come after all pieces."""
+    """Number (Z,) of the piece of each border column; scale, the one focal and shapes come after all pieces."""
     layout = problem.layout
-    piece = piece_of_frames(len(problem.initial.cameras.rotation))
-    result = torch.full((layout.size,), int(piece[-1]) + 1)
-    result[layout.CAMERA : layout.depth_start] = piece[problem.keyframe].repeat_interleave(6)
+    keyframe = problem.keyframe
+    piece = piece_of_frames(len(problem.initial.cameras.rotation), keyframe.device)
+    result = torch.full((layout.size,), int(piece[-1]) + 1, device=keyframe.device)
+    if layout.lenses > 1:
+        result[layout.FOCAL : layout.camera_start] = piece[keyframe]
+    result[layout.camera_start : layout.depth_start] = piece[keyframe].repeat_interleave(6)
     result[layout.depth_start : layout.depth_start + layout.depths] = piece[problem.depth_frame]
     return result
 
@@ -42,7 +45,7 @@ def cut_of(index: Tensor, piece: Tensor, touched: Sequence[tuple[Tensor, Tensor]
         if even < len(own):
             start.append(even)
             number.append(int(own[even]))
-    used = torch.zeros(len(start), columns, dtype=torch.bool)
+    used = torch.zeros(len(start), columns, dtype=torch.bool, device=piece.device)
     for frame, column in touched:
         used[row_of(start, frame)[:, None], column] = True
     slot = torch.where(used, used.cumsum(1) - 1, -1)

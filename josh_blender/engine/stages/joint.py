@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ...scene4d.body import BodyModel, load_body, load_default_body
@@ -54,8 +55,8 @@ _USUAL_STEPS = 12
 
 @dataclass(frozen=True)
 class JointSettings:
-    """``backend``: "lm", the solver of this project. body: the body file of stage 4 (None: the shipped body). heights:
-    metres by person id, 0 for everybody else: whose height is known."""
+    """``backend``: "lm", the solver of this project. device: "cpu" or "cuda", which solves. body: the body file of
+    stage 4 (None: the shipped body). heights: metres by person id, 0 for everybody else: whose height is known."""
 
     backend: str = "lm"
     device: str = "cpu"
@@ -118,7 +119,7 @@ def run_joint(
         if prepared.freedom.scale:
             report["scale_sigma_formal"] = solved.log_scale_sigma
             sigma = stated_sigma(prepared, solved.log_scale_sigma)
-        report["focal_factor"] = float(solved.state.cameras.log_focal.exp())
+        report["focal_factor"] = solved.state.cameras.log_focal.exp().tolist()
 
     metric = metric_scene(given.scene, solved.state if solved is not None else None, log_scale)
     placed: list[PersonWorld] = []
@@ -156,7 +157,8 @@ def prepare(
     is found in closed form."""
     solver = settings.solver
     model = load_body(settings.body) if settings.body is not None else load_default_body()
-    scene, bodies, lens = settled(scene, bodies, model)
+    device = torch.device(settings.device)
+    scene, bodies, lens = settled(scene, bodies, model, device)
     figures = make_figures(model, frames, people, bodies, contact)
     voting = [figure for figure in figures if is_reliable(figure)]
     clouds = aligned(scene, read_depth_clouds(frames, scene, scene_folder, lens), solver.depth_scale)
@@ -166,7 +168,8 @@ def prepare(
     solver = with_measured_noise(solver, scene)
     place = Place(up_direction(scene, figures), np.asarray(scene.ground, np.float64), clouds)
     start = start_scale(scene, voting, place, bodies.height_known)
-    return Prepared(Given(scene, place, model, bodies.height_known, solver), figures, voting, start, lens is not None)
+    given = Given(scene, place, model, bodies.height_known, solver, device)
+    return Prepared(given, figures, voting, start, lens is not None)
 
 
 def stated_sigma(prepared: Prepared, formal: float) -> float:

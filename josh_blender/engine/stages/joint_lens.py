@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ...scene4d.body import BodyModel
@@ -21,13 +22,13 @@ _GROUND_POINTS = 6000
 
 
 def settled(
-    scene: SceneResult, bodies: BodiesResult, model: BodyModel
+    scene: SceneResult, bodies: BodiesResult, model: BodyModel, device: torch.device
 ) -> tuple[SceneResult, BodiesResult, Array | None]:
     """Cameras, points and lens adjusted, the bodies as far away as the new lens shows them, and how many times (F,)
     as long the lens is now; everything as it is (None) where the lens is certain."""
     if scene.focal_sigma <= 0.0 or scene.camera_kind != "moving":
         return scene, bodies, None
-    adjusted = bundle.adjusted(scene, scene.focal_sigma)
+    adjusted = bundle.adjusted(scene, scene.focal_sigma, device=device)
     factor = np.asarray(adjusted.intrinsics)[:, 0] / np.asarray(scene.intrinsics)[:, 0]
     people = [_at_distance(fit, model, factor[fit.index]) for fit in bodies.people]
     return adjusted, replace(bodies, people=people), factor

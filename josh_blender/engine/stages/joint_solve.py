@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ...scene4d.body import BodyModel
 from ..results import SceneResult
 from ..solver import build, levenberg
 from ..solver.coarse import coarse_frames, on_all_frames, some_frames
+from ..solver.device import on_device
 from ..solver.figures import Figure
+from ..solver.moved_place import moved_place
 from ..solver.problem import Problem
 from ..solver.settings import SolverSettings
 from ..solver.state import Body, State
@@ -20,13 +24,15 @@ from ..solver.touches import Place, foot_touches, lower_foot_touches, supported
 
 @dataclass(frozen=True)
 class Given:
-    """What people are solved in: scene, what contacts see of it, their body, whether its height is known; weights."""
+    """What people are solved in: scene, what contacts see of it, their body, whether its height is known; weights, and
+    the device that computes."""
 
     scene: SceneResult
     place: Place
     model: BodyModel
     height_known: bool
     settings: SolverSettings
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -68,15 +74,29 @@ def solve_people(
         scale_free=freedom.scale, cameras_free=freedom.cameras,
     )  # fmt: skip
     coarse, fine = levenberg.Report(), levenberg.Report()
-    problem = _with_people(problem, given, few, problem.initial, freedom)
+    start = problem.initial
+    problem = _with_people(problem, given.place, torch.zeros_like(start.depth), given, few, start, freedom)
     rough = replace(settings, tolerance=settings.coarse_tolerance)
-    state = levenberg.minimize(problem, rough, problem.initial, coarse, on_step)
+    state = _minimized(problem, rough, start, coarse, given.device, on_step)
 
     bodies = zip(figures, rows, state.bodies, strict=True)
     state = replace(state, bodies=tuple(on_all_frames(figure.body, some, body) for figure, some, body in bodies))
-    problem = _with_people(problem, given, figures, state, freedom)
-    state = levenberg.minimize(problem, settings, state, fine, on_step)
-    return SolvedPeople(state, levenberg.scale_sigma(problem, settings, state), coarse, fine)
+    place = moved_place(given.place, state.cameras, state.depth)
+    problem = _with_people(problem, place, state.depth, given, figures, state, freedom)
+    state = _minimized(problem, settings, state, fine, given.device, on_step)
+    there = on_device((problem, state), given.device)
+    return SolvedPeople(state, levenberg.scale_sigma(there[0], settings, there[1]), coarse, fine)
+
+
+def _minimized(
+    problem: Problem, settings: SolverSettings, state: State, report: levenberg.Report, device: torch.device,
+    on_step: Callable[[State], None],
+) -> State:  # fmt: skip
+    """`levenberg.minimize` on a device; states come from the CPU, and go back there."""
+    here = torch.device("cpu")
+    there, start = on_device((problem, state), device)
+    solved = levenberg.minimize(there, settings, start, report, lambda now: on_step(on_device(now, here)))
+    return on_device(solved, here)
 
 
 def solve_alone(given: Given, figure: Figure) -> Body:
@@ -85,9 +105,12 @@ def solve_alone(given: Given, figure: Figure) -> Body:
     return solve_people(finished, [figure], 0.0, Freedom(scale=False, cameras=False)).state.bodies[0]
 
 
-def _with_people(problem: Problem, given: Given, figures: list[Figure], state: State, freedom: Freedom) -> Problem:
-    """The problem of these people, each on what lies under them at this state."""
-    place = given.place
+def _with_people(
+    problem: Problem, place: Place, log_depth: Tensor, given: Given, figures: list[Figure], state: State,
+    freedom: Freedom,
+) -> Problem:  # fmt: skip
+    """The problem of these people, each on what lies under them at this state; the depth maps of the place are
+    multiplied by exp ``log_depth`` (D,) already."""
     rotation, centre = state.cameras.rotation.numpy(), state.cameras.centre.numpy()
     scale = float(state.cameras.scale)
     people = []
@@ -98,5 +121,5 @@ def _with_people(problem: Problem, given: Given, figures: list[Figure], state: S
             feet = foot_touches(figure, body)
         touches, support = supported(figure, body, feet, rotation, centre, scale, place)
         person = build.person_problem(figure, given.scene, given.model, given.height_known, given.settings)
-        people.append(build.with_surfaces(person, figure, touches, support, given.scene, place.clouds))
+        people.append(build.with_surfaces(person, figure, touches, support, state.cameras, log_depth, place.clouds))
     return replace(problem, people=tuple(people))
