@@ -31,7 +31,7 @@ _TRIED = np.linspace(-0.6, 0.6, 31)
 _STANDS_M = 0.06
 _CLEARLY = 1.2
 #: Of how many touches of each person this is asked, and where rays meet the place.
-_ASKED = 100
+_ASKED = 50
 
 
 @dataclass(frozen=True)
