@@ -6,7 +6,6 @@ time, and what it found of the bodies, interpolated, is where the solve of all f
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from . import so3
-from .body_points import BODY_SIZE
-from .figures import Figure
 from .state import Body, interpolation
 
 Array = NDArray[Any]
@@ -29,27 +26,6 @@ def coarse_frames(time: Array, spacing: float) -> Array:
     return np.flatnonzero(chosen)
 
 
-def some_frames(figure: Figure, rows: Array) -> Figure:
-    """The person on these rows of their frames."""
-    fit, track = figure.fit, figure.track
-    body = Body(figure.body.rotation[rows], figure.body.trans[rows], figure.body.betas)
-    return replace(
-        figure,
-        fit=replace(
-            fit, index=fit.index[rows], poses=fit.poses[rows], trans=fit.trans[rows], confidence=fit.confidence[rows],
-            landmark_error=fit.landmark_error[rows],
-        ),
-        track=replace(
-            track, index=track.index[rows], box=track.box[rows], landmarks=track.landmarks[rows],
-            visibility=track.visibility[rows], world_landmarks=track.world_landmarks[rows],
-            detected=track.detected[rows], overlap=track.overlap[rows],
-        ),
-        contact=figure.contact[rows],
-        time=figure.time[rows],
-        body=body,
-    )  # fmt: skip
-
-
 def on_all_frames(body: Body, rows: Array, solved: Body) -> Body:
     """A body of all T frames with the correction that ``solved`` is on ``rows``, interpolated between them."""
     where = torch.as_tensor(rows)
@@ -57,6 +33,5 @@ def on_all_frames(body: Body, rows: Array, solved: Body) -> Body:
     move = torch.cat([(solved.trans - body.trans[where]), turn.flatten(1)], -1)
     left, right, share = interpolation(where, len(body.trans))
     between = (1.0 - share)[:, None] * move[left] + share[:, None] * move[right]
-    assert between.shape[1] == BODY_SIZE
     rotation = body.rotation @ so3.exp(between[:, 3:].reshape(len(between), -1, 3))
     return Body(so3.renormalize(rotation), body.trans + between[:, :3], solved.betas)

@@ -80,20 +80,34 @@ def make_figure(
     model: BodyModel, points_of: BodyMap, fit: PersonFit, track: Track, contact: Array, time: Array
 ) -> Figure:
     """Gathers one person; track and contact are cut to the frames of the fit."""
-    place = np.searchsorted(track.index, fit.index)
-    cut = replace(
-        track,
-        index=track.index[place],
-        box=track.box[place],
-        landmarks=track.landmarks[place],
-        visibility=track.visibility[place],
-        world_landmarks=track.world_landmarks[place],
-        detected=track.detected[place],
-        overlap=track.overlap[place],
-    )
+    cut = _some_of_track(track, np.searchsorted(track.index, fit.index))
     betas = np.asarray(fit.betas, np.float64)[: model.shapedirs.shape[-1]]
     rotation = matrix_from_axis_angle(np.asarray(fit.poses, np.float64).reshape(-1, JOINT_COUNT, 3))
     body = Body(tensor(rotation), tensor(fit.trans), tensor(betas))
     points = body_points(model, points_of.vertex_mix, points_of.joint_mix, len(betas))
     hull = vertex_points(model, points_of.hull, len(betas))
     return Figure(fit, cut, np.asarray(contact, np.float64), time[fit.index], points, hull, body, points_of)
+
+
+def some_frames(figure: Figure, rows: Array) -> Figure:
+    """The person on these rows of their frames."""
+    fit = figure.fit
+    return replace(
+        figure,
+        fit=replace(
+            fit, index=fit.index[rows], poses=fit.poses[rows], trans=fit.trans[rows], confidence=fit.confidence[rows],
+            landmark_error=fit.landmark_error[rows],
+        ),
+        track=_some_of_track(figure.track, rows),
+        contact=figure.contact[rows],
+        time=figure.time[rows],
+        body=Body(figure.body.rotation[rows], figure.body.trans[rows], figure.body.betas),
+    )  # fmt: skip
+
+
+def _some_of_track(track: Track, rows: Array) -> Track:
+    return replace(
+        track, index=track.index[rows], box=track.box[rows], landmarks=track.landmarks[rows],
+        visibility=track.visibility[rows], world_landmarks=track.world_landmarks[rows], detected=track.detected[rows],
+        overlap=track.overlap[rows],
+    )  # fmt: skip

@@ -32,6 +32,7 @@ from ..results import (
 from ..solver.bundle import loosened, with_measured_noise
 from ..solver.depth_alignment import aligned
 from ..solver.figures import Figure, body_map, make_figure
+from ..solver.moved_place import moved_place
 from ..solver.settings import SolverSettings
 from ..solver.state import State
 from ..solver.surfaces import read_depth_clouds
@@ -121,7 +122,11 @@ def run_joint(
             sigma = stated_sigma(prepared, solved.log_scale_sigma)
         report["focal_factor"] = solved.state.cameras.log_focal.exp().tolist()
 
-    metric = metric_scene(given.scene, solved.state if solved is not None else None, log_scale)
+    scene = given.scene
+    if solved is not None:
+        place = moved_place(given.place, solved.state.cameras, solved.state.depth)
+        scene = replace(scene, ground=place.ground)
+    metric = metric_scene(scene, solved.state if solved is not None else None, log_scale)
     placed: list[PersonWorld] = []
     for figure in prepared.figures:
         if figure in prepared.voting and solved is not None:

@@ -12,9 +12,9 @@ from torch import Tensor
 from ...scene4d.body import BodyModel
 from ..results import SceneResult
 from ..solver import build, levenberg
-from ..solver.coarse import coarse_frames, on_all_frames, some_frames
+from ..solver.coarse import coarse_frames, on_all_frames
 from ..solver.device import on_device
-from ..solver.figures import Figure
+from ..solver.figures import Figure, some_frames
 from ..solver.moved_place import moved_place
 from ..solver.problem import Problem
 from ..solver.settings import SolverSettings
