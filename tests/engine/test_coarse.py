@@ -38,6 +38,6 @@ def test_a_correction_that_grows_evenly_is_found_on_all_frames():
     right = Body(start @ turn, body.trans + rate[:, None] * torch.tensor([0.1, 0.0, -0.4]), body.betas + 1.0)
     rows = np.array([0, 4, 10])
     found = on_all_frames(body, rows, Body(right.rotation[rows], right.trans[rows], right.betas))
-    torch.testing.assert_close(found.rotation, right.rotation, rtol=0, atol=1e-7)
+    torch.testing.assert_close(found.rotation, right.rotation, rtol=0, atol=1e-9)
     torch.testing.assert_close(found.trans, right.trans, rtol=0, atol=1e-9)
     torch.testing.assert_close(found.betas, right.betas)

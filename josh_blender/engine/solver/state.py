@@ -140,5 +140,5 @@ def interpolation(keyframe: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor
     right = torch.searchsorted(keyframe, position).clamp(max=len(keyframe) - 1)
     left = torch.where(keyframe[right] > position, right - 1, right).clamp(min=0)
     span = (keyframe[right] - keyframe[left]).clamp(min=1)
-    share = ((position - keyframe[left]) / span).clamp(0.0, 1.0).to(torch.float64)
+    share = ((position - keyframe[left]).to(torch.float64) / span).clamp(0.0, 1.0)
     return left, right, share
