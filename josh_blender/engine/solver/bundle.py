@@ -29,7 +29,7 @@ _STEPS = 40
 _CPU = torch.device("cpu")
 _TOLERANCE = 1e-6
 #: The start is near, and damping holds back what sightings hardly see: the lens.
-_FIRST_DAMPING = 1e-8
+_FIRST_DAMPING = 1e-6
 #: Sightings are never taken for more exact than this, px of an image 512 px long.
 _LEAST_SIGMA_PX = 0.25
 

@@ -30,8 +30,8 @@ _SCALE_ROUNDS = 3
 _TRIED = np.linspace(-0.6, 0.6, 31)
 _STANDS_M = 0.06
 _CLEARLY = 1.2
-#: Of how many touches of each person this is asked, and where rays meet the place.
-_ASKED = 50
+#: Of how many touches of all people, and at least of each, this is asked, and where rays meet the place.
+_ASKED, _LEAST_ASKED = 60, 10
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _vote(
     rotation, centre = poses_of(scene)
     estimate: ScaleEstimate | None = None
     scale: float | None = None
-    some = [touch.thinned(_ASKED) for touch in touches]
+    some = [touch.thinned(max(_ASKED // len(touches), _LEAST_ASKED)) for touch in touches]
     for number in range(_SCALE_ROUNDS):
         values, weights, owners = [], [], []
         last = number + 1 == _SCALE_ROUNDS or not place.clouds
