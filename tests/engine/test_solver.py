@@ -410,3 +410,15 @@ def test_each_key_frame_of_a_zoom_has_its_own_focal_length() -> None:
     after = np.asarray(bundle.adjusted(scene, 0.05).intrinsics)[scene.keyframe, 0] / FOCAL - 1.0
     assert np.ptp(after) < 0.2 * np.ptp(intrinsics[:, 0] / FOCAL)
     assert np.abs(after).max() < 0.005
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_scale_that_nothing_holds_has_a_sigma_of_one(small: tuple[Problem, State], damaged: bool) -> None:
+    """Without people there is nothing to tell it; equations that have no factor say nothing either."""
+    problem, state = small
+    alone = replace(
+        problem, people=(), layout=replace(problem.layout, betas=()), free=problem.free[: problem.layout.betas_start(0)]
+    )
+    if damaged:
+        alone = replace(alone, observations=replace(alone.observations, pixel=alone.observations.pixel * torch.nan))
+    assert levenberg.scale_sigma(alone, SETTINGS, replace(state, bodies=())) == 1.0

@@ -48,7 +48,6 @@ class Report:
     damping: list[float] = field(default_factory=list)
     rejected: int = 0
     converged: bool = False
-    log_scale_sigma: float = float("inf")
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers for `JointResult.report`."""
@@ -211,7 +210,8 @@ def minimize(
 
 
 def scale_sigma(problem: Problem, settings: SolverSettings, state: State) -> float:
-    """Formal standard deviation of the logarithm of the scale: from the inverse of the border's Schur complement."""
+    """Formal standard deviation of the logarithm of the scale: from the inverse of the border's Schur complement; 1 (it
+    may be anything) where the equations leave it open."""
     if not bool(problem.free[problem.layout.SCALE]):
         return 0.0
     terms = Terms(settings, problem.image_long_side)
@@ -219,6 +219,6 @@ def scale_sigma(problem: Problem, settings: SolverSettings, state: State) -> flo
     try:
         step = solve(system, problem.free, 1e-10)
         unit = (step.last == problem.layout.SCALE).to(step.schur)
-        return float((unit @ torch.linalg.solve(step.schur, unit)).clamp(min=0.0).sqrt())
+        return float((unit @ torch.linalg.solve(step.schur, unit)).clamp(0.0, 1.0).sqrt())
     except NotPositiveDefinite:
-        return float("inf")
+        return 1.0

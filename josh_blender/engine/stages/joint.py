@@ -178,8 +178,9 @@ def prepare(
 
 
 def stated_sigma(prepared: Prepared, formal: float) -> float:
-    """Relative standard deviation of the scale: of the closed form, of the solve and of the height together."""
-    sigma = float(np.hypot(prepared.start.sigma, formal * np.sqrt(_CORRELATION)))
+    """Relative standard deviation of the scale: of the closed form, of the solve (1 where it says nothing) and of the
+    height together."""
+    sigma = float(np.hypot(prepared.start.sigma, min(formal * np.sqrt(_CORRELATION), 1.0)))
     sigma = float(np.hypot(sigma, _HEIGHT_SIGMA if prepared.given.height_known else _POPULATION_SIGMA))
     if prepared.lens_settled:
         return sigma
