@@ -66,6 +66,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "engine/stages/joint.py",
         "engine/stages/joint_lens.py",
         "engine/stages/joint_scale.py",
+        "engine/stages/joint_solve.py",
         "engine/solver",
     ),
 }
