@@ -61,29 +61,26 @@ def scene_of(truth: Truth, inputs: Inputs, joint: JointResult, model: BodyModel)
 
 def laid_out(truth: Truth, inputs: Inputs, joint: JointResult, model: BodyModel, axes: WorldAxes) -> Scene4D:
     """The scene in the axes found."""
-    camera = CameraPath(
-        np.asarray(inputs.frames.frame),
-        np.asarray(truth.time),
-        axes.matrix @ joint.world_from_camera,
-        np.asarray(joint.intrinsics),
-        np.asarray(joint.distortion),
-        np.asarray(inputs.scene.keyframe),
-    )
+    camera = _path(truth, inputs, joint, axes.matrix)
     people = [person_of(person, inputs.people, inputs.frames, inputs.bodies, model, axes) for person in joint.people]
     scale = Scale(joint.scale_source, joint.scale_sigma)
     return Scene4D(truth.name, known.source(truth), camera, people, PointCloud.empty(), truth.camera_kind, scale)
 
 
-def scene_of_cameras(truth: Truth, inputs: Inputs, metric: SceneResult) -> Scene4D:
-    """Cameras in metres alone, in whatever axes they are."""
-    camera = CameraPath(
+def _path(truth: Truth, inputs: Inputs, solved: JointResult | SceneResult, axes_from_solved: Array) -> CameraPath:
+    return CameraPath(
         np.asarray(inputs.frames.frame),
         np.asarray(truth.time),
-        np.asarray(metric.world_from_camera),
-        np.asarray(metric.intrinsics),
-        np.asarray(metric.distortion),
+        axes_from_solved @ np.asarray(solved.world_from_camera),
+        np.asarray(solved.intrinsics),
+        np.asarray(solved.distortion),
         np.asarray(inputs.scene.keyframe),
     )
+
+
+def scene_of_cameras(truth: Truth, inputs: Inputs, metric: SceneResult) -> Scene4D:
+    """Cameras in metres alone, in whatever axes they are."""
+    camera = _path(truth, inputs, metric, np.eye(4))
     return Scene4D(
         truth.name, known.source(truth), camera, [], PointCloud.empty(), truth.camera_kind, Scale("none", 1.0)
     )

@@ -21,11 +21,11 @@ class SolverSettings:
     relative, where it shows too few of them; depth_share: the depth that a map gives one scene point, relative (L_3D).
     camera_degrees, camera_share, focal: key frames and lens against structure from motion, the second as a share of the
     camera path, the third relative; zoom: how much a zoom's focal length may drift from what it was found to be, from
-    one key frame to the next, relative. iterations: most steps of a solve; first_damping: that of
-    its first, relative to the diagonal; coarse_spacing: how many seconds apart the
-    frames of people are in the first of the two solves; coarse_tolerance, tolerance: relative decrease of the cost that
-    ends the first and the second; points_per_keyframe: of how many scene points, those seen longest, every key frame
-    has its sightings take part. self_collision_m: how deep limbs are in each other.
+    one key frame to the next, relative. iterations: most steps of a solve; first_damping: that of its first, relative
+    to the diagonal; coarse_spacing: how many seconds apart the frames of people are in the first of the two solves;
+    coarse_tolerance, tolerance: relative decrease of the cost that ends the first and the second; points_per_keyframe:
+    of how many scene points, those seen longest, every key frame has its sightings take part. self_collision_m: how
+    deep limbs are in each other.
     """
 
     correspondence_px: float = 1.0

@@ -122,15 +122,15 @@ def run_joint(
             sigma = stated_sigma(prepared, solved.log_scale_sigma)
         report["focal_factor"] = solved.state.cameras.log_focal.exp().tolist()
 
-    scene = given.scene
+    state, scene = None, given.scene
     if solved is not None:
-        place = moved_place(given.place, solved.state.cameras, solved.state.depth)
-        scene = replace(scene, ground=place.ground)
-    metric = metric_scene(scene, solved.state if solved is not None else None, log_scale)
+        state = solved.state
+        scene = replace(scene, ground=moved_place(given.place, state.cameras, state.depth).ground)
+    metric = metric_scene(scene, state, log_scale)
     placed: list[PersonWorld] = []
     for figure in prepared.figures:
-        if figure in prepared.voting and solved is not None:
-            body = solved.state.bodies[prepared.voting.index(figure)]
+        if figure in prepared.voting and state is not None:
+            body = state.bodies[prepared.voting.index(figure)]
         else:
             body = solve_alone(replace(given, scene=metric), figure)
         placed.append(person_in_world(figure, body, metric))
