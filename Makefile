@@ -4,16 +4,17 @@
 PYTHON ?= python3
 ENGINE := .venv/bin/python
 
-.PHONY: help env engine demo test quick bench extension clean
+.PHONY: help env engine demo test quick bench bench-pixels extension clean
 
 help:
-	@echo "make demo       set-up, then the sample clip end to end into demo/"
-	@echo "make test       set-up, then every test"
-	@echo "make quick      lint, types, layers and the fast tests"
-	@echo "make bench      the measured comparisons"
-	@echo "make extension  the extension zip into dist/"
-	@echo "make env        the set-up alone"
-	@echo "make clean      remove what was built; environments stay"
+	@echo "make demo          set-up, then the sample clip end to end into demo/"
+	@echo "make test          set-up, then every test"
+	@echo "make quick         lint, types, layers and the fast tests"
+	@echo "make bench         the measured comparisons"
+	@echo "make bench-pixels  the pipeline on the twelve rendered sequences (an hour and more)"
+	@echo "make extension     the extension zip into dist/"
+	@echo "make env           the set-up alone"
+	@echo "make clean         remove what was built; environments stay"
 
 env:
 	$(PYTHON) tools/set_up.py engine bpy45 bpy52
@@ -32,6 +33,10 @@ quick: engine
 
 bench: env
 	$(ENGINE) bench/run.py
+
+bench-pixels: env
+	$(ENGINE) -m bench.sequences all --output build/rendered
+	$(ENGINE) -m bench.pixels --rendered build/rendered --against bench/pixels/first.json
 
 extension: env
 	$(ENGINE) tools/build_extension.py

@@ -18,6 +18,10 @@ def main() -> int:
             [sys.executable, "-m", "bench.controlled", "--frames", "0", "--baselines", "repaired"],
         ),
         ("How soon it is as good as the first-order one", [sys.executable, "-m", "bench.controlled.race"]),
+        (
+            "What wrong labels and an unknown height cost the joint solve",
+            [sys.executable, "-m", "bench.controlled.studies", "labels", "height"],
+        ),
         ("The joint solve of long videos", [sys.executable, "-m", "bench.controlled.length"]),
         ("A rendered pure pan", [sys.executable, "bench/pan.py"]),
         ("The fast mode's networks at full size, random weights", [sys.executable, "-m", "bench.networks"]),

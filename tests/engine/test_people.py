@@ -35,6 +35,10 @@ needs_models = pytest.mark.skipif(
 )
 
 
+#: Of pictures 30 times a second.
+TIME = np.arange(60) / 30.0
+
+
 def needs_clip(name: str):
     return pytest.mark.skipif(not (DATA / name).exists(), reason=f"the clip {name} is not beside the project")
 
@@ -192,7 +196,7 @@ def test_short_dim_and_unsteady_paths_are_no_people():
 
 def test_gaps_are_filled_and_said():
     piece = path(0, {k: 100.0 + 2 * k for k in range(10) if k not in (4, 5, 6)})
-    track = make_track(1, piece, (640, 480), 2.0, 0.0)
+    track = make_track(1, piece, TIME, (640, 480), 2.0, 0.0)
     assert track.index.tolist() == list(range(10))
     assert track.detected.tolist() == [k not in (4, 5, 6) for k in range(10)]
     steps = np.diff(track.landmarks[:, 23, 0])
@@ -213,8 +217,8 @@ def test_filling_and_smoothing_leave_straight_lines_alone():
 
 
 def test_overlap_is_the_covered_share_of_the_box():
-    a = make_track(1, path(0, {k: 100.0 for k in range(4)}), (640, 480), 1.0, 0.0)
-    b = make_track(2, path(1, {k: 100.0 + 40 * k for k in range(2, 6)}), (640, 480), 1.0, 0.0)
+    a = make_track(1, path(0, {k: 100.0 for k in range(4)}), TIME, (640, 480), 1.0, 0.0)
+    b = make_track(2, path(1, {k: 100.0 + 40 * k for k in range(2, 6)}), TIME, (640, 480), 1.0, 0.0)
     b.box[:] = a.box[0]
     b.box[1:, [0, 2]] += 0.25 * (a.box[0, 2] - a.box[0, 0])
     set_overlaps([a, b])

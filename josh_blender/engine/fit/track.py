@@ -20,7 +20,6 @@ from . import initial, priors, windows
 from . import landmarks as lm
 from .problem import FitState, Observations, Problem, RestHeight
 from .settings import FitSettings
-from .swaps import untangled
 
 Array = NDArray[Any]
 
@@ -50,7 +49,6 @@ class Fitter:
 
     def fit(self, track: Track, scene: SceneResult, time: Array, height: float) -> PersonFit:
         """The body of one track; height is that of the rest mesh in metres, time (F,) s."""
-        track = untangled(track, time[track.index])
         intrinsics = scene.intrinsics[track.index]
         seen = self._observe(track, scene, time[track.index], height)
         state = self._start(track, seen)

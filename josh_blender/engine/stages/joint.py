@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from ...scene4d.body import BodyModel, load_body, load_default_body
 from ...scene4d.rotations import axis_angle_from_matrix
-from ..fit.swaps import untangled
 from ..results import (
     BodiesResult,
     ContactResult,
@@ -201,9 +200,8 @@ def make_figures(
     time = np.asarray(frames.time, np.float64)
     result = []
     for fit in bodies.people:
-        track = untangled(tracks[fit.track_id], time[tracks[fit.track_id].index])
         labels = contacts.get(fit.track_id, np.zeros((len(fit.index), len(model.region_names))))
-        result.append(make_figure(model, points, fit, track, labels, time))
+        result.append(make_figure(model, points, fit, tracks[fit.track_id], labels, time))
     return result
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...scene4d.conventions import MASK_UNTRACKED
 from ..detection.landmarker import Pose
+from ..detection.legs import BLENDED, LEGS, exchanged, leg_states
 from ..detection.linking import LinkSettings, is_person, link_tracklets
 from ..detection.masks import Labelled, label_mask
 from ..detection.poses import body_box, body_size
@@ -75,14 +76,19 @@ def run_people(frames: FramesResult, settings: PeopleSettings, folder: Path, pro
     rest = [piece for piece in pieces if piece not in kept]
     scale = frames.source.width / size[0]
     sigma = settings.smoothing * rate
-    tracks = [make_track(number, piece, size, scale, sigma) for number, piece in enumerate(kept, 1)]
+    time = np.asarray(frames.time, np.float64)
+
+    def track_of(number: int, piece: Tracklet) -> Track:
+        return make_track(number, piece, time, size, scale, sigma)
+
+    tracks = [track_of(number, piece) for number, piece in enumerate(kept, 1)]
     set_overlaps(tracks)
     for row, (track, piece) in enumerate(zip(tracks, kept, strict=True)):
         reason = judge(piece, settings.quality)
         if reason:
             track.reliable, track.reason = False, reason
         else:
-            tracks[row] = _without_mixed_poses(track, piece, size, scale, sigma, settings.quality)
+            tracks[row] = track_of(track.id, _without_mixed_poses(track, piece, settings.quality))
     set_overlaps(tracks)
     _write_masks(frames, kept, rest, size, folder / "masks")
     warnings = [] if tracks else ["No people were found: the scene has a camera and a place only."]
@@ -105,24 +111,34 @@ def _prominence(piece: Tracklet) -> float:
     return float(sum(body_size(pose) for pose in piece.poses.values()))
 
 
-def make_track(number: int, piece: Tracklet, size: tuple[int, int], scale: float, sigma: float) -> Track:
-    """The track of a person, in px of the plate; ``scale`` = plate px per px of the pictures searched."""
+def make_track(
+    number: int, piece: Tracklet, time: np.ndarray, size: tuple[int, int], scale: float, sigma: float
+) -> Track:
+    """The track of a person, in px of the plate; time (F,) s of all pictures; ``scale`` = plate px per px of the
+    pictures searched; sigma: of the smoothing, in pictures."""
     index = np.arange(piece.first, piece.last + 1, dtype=np.int32)
     detected = np.array([int(k) in piece.poses for k in index])
     poses: list[Pose] = [piece.poses[int(k)] for k in index[detected]]
-    shape = (len(index), 33)
-
-    def over_time(rows: list[np.ndarray], width: tuple[int, ...]) -> np.ndarray:
-        values = np.zeros((*shape, *width))
-        values[detected] = rows
-        return fill_gaps(values, detected)
-
-    points = smooth(over_time([pose.points for pose in poses], (2,)), sigma)
-    world = smooth(over_time([pose.world for pose in poses], (3,)), sigma)
-    visibility = np.zeros(shape)
-    visibility[detected] = [pose.visibility for pose in poses]
     sizes = np.zeros(len(index))
     sizes[detected] = [body_size(pose) for pose in poses]
+    seen_points = np.array([pose.points for pose in poses])
+    seen_visibility = np.array([pose.visibility for pose in poses], np.float64)
+    legs = leg_states(seen_points, seen_visibility, sizes[detected], time[index[detected]])
+    clear = detected.copy()
+    clear[detected] = legs != BLENDED
+
+    def over_time(rows: np.ndarray) -> np.ndarray:
+        values = np.zeros((len(index), *rows.shape[1:]))
+        values[detected] = exchanged(rows, legs)
+        filled = fill_gaps(values, detected)
+        filled[:, LEGS] = fill_gaps(values[:, LEGS], clear)
+        return smooth(filled, sigma)
+
+    points = over_time(seen_points)
+    world = over_time(np.array([pose.world for pose in poses]))
+    visibility = np.zeros((len(index), 33))
+    visibility[detected] = exchanged(seen_visibility, legs)
+    visibility[np.flatnonzero(~clear)[:, None], LEGS] = 0.0
     boxes = [body_box(p, s, size) for p, s in zip(points, fill_gaps(sizes, detected), strict=True)]
     return Track(
         id=number,
@@ -137,19 +153,14 @@ def make_track(number: int, piece: Tracklet, size: tuple[int, int], scale: float
     )
 
 
-def _without_mixed_poses(
-    track: Track, piece: Tracklet, size: tuple[int, int], scale: float, sigma: float, settings: QualitySettings
-) -> Track:
-    """The track with the poses dropped that are unsure while somebody else is in the way: gaps are filled instead.
+def _without_mixed_poses(track: Track, piece: Tracklet, settings: QualitySettings) -> Tracklet:
+    """The tracklet with the poses dropped that are unsure while somebody else is in the way: gaps are filled instead.
 
     The first and last pose stay, so that the track keeps its length.
     """
     covered = {int(k) for k, share in zip(track.index, track.overlap, strict=True) if share > settings.overlap}
     drop = (unsure_frames(piece, settings) & covered) - {piece.first, piece.last}
-    if not drop:
-        return track
-    sure = replace(piece, poses={k: pose for k, pose in piece.poses.items() if k not in drop})
-    return make_track(track.id, sure, size, scale, sigma)
+    return replace(piece, poses={k: pose for k, pose in piece.poses.items() if k not in drop})
 
 
 def set_overlaps(tracks: list[Track]) -> None:
