@@ -187,6 +187,12 @@ def test_short_dim_and_unsteady_paths_are_no_people():
     dog.disagreement = {k: 0.06 for k in range(30)}
     assert not is_person(dog, 30.0, 1000, settings)
     assert is_person(dog, 30.0, 500, settings), "large in the picture: a person who is half hidden"
+    face = path(3, {k: 100.0 for k in range(60)})
+    face.disagreement = {k: 0.06 for k in range(60)}
+    assert is_person(face, 30.0, 1000, settings), "half of a couple, mixed with the other"
+    face.disagreement = {k: 0.08 for k in range(60)}
+    assert not is_person(face, 30.0, 1000, settings), "a small pattern whose landmarks go with the region"
+    assert is_person(face, 30.0, 500, settings)
     poster = path(4, {k: 100.0 for k in range(60)})
     poster.poses = {k: person(100.0, 200.0, visibility=0.52) for k in range(60)}
     assert is_person(poster, 30.0, 500, settings), "somebody of whom half is seen, steadily"

@@ -20,6 +20,7 @@ class LinkSettings:
     presence, visibility: least mean of a person. unsteady: disagreement of the landmarks from which a person must be
     seen for ``shortest_unsteady`` seconds; from twice that, who is smaller than ``small`` of the picture's short side
     must be seen with a mean visibility of ``visibility_unsteady``, who is larger with ``visibility_unsteady_large``.
+    nobody: disagreement from which landmarks of a small person go with the region that is looked at, not with a body.
     """
 
     gap: float = 2.0
@@ -34,6 +35,7 @@ class LinkSettings:
     visibility_unsteady: float = 0.75
     visibility_unsteady_large: float = 0.6
     small: float = 0.25
+    nobody: float = 0.075
 
 
 def link_tracklets(tracklets: list[Tracklet], rate: float, settings: LinkSettings) -> list[Tracklet]:
@@ -95,6 +97,8 @@ def is_person(tracklet: Tracklet, rate: float, short_side: int, settings: LinkSe
     dimmest = settings.visibility
     if unsteady >= 2 * settings.unsteady:
         dimmest = settings.visibility_unsteady if small else settings.visibility_unsteady_large
+    if small and unsteady >= settings.nobody:
+        return False
     return (
         len(poses) >= max(needed * rate, settings.seen * (tracklet.last - tracklet.first + 1))
         and float(np.mean([pose.presence for pose in poses])) >= settings.presence
