@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fit_helpers import seen_walk
+from made_people import person
 from numpy.testing import assert_allclose, assert_array_equal
-from test_people import person
 
 from josh_blender.engine.detection.legs import AS_SEEN, BLENDED, LEGS, SWAPPED, exchanged, leg_states
 from josh_blender.engine.detection.tracker import Tracklet
