@@ -14,7 +14,7 @@ from made_people import path, person
 
 from josh_blender.engine.detection import fetch_models, models
 from josh_blender.engine.detection.detector import Detections, PoseDetector, Tile, decode, make_anchors, suppress
-from josh_blender.engine.detection.landmarker import REGION_SCALE, PoseLandmarker, refine
+from josh_blender.engine.detection.landmarker import REGION_SCALE, Pose, PoseLandmarker, refine
 from josh_blender.engine.detection.linking import LinkSettings, is_person, link_tracklets
 from josh_blender.engine.detection.masks import Labelled, label_mask
 from josh_blender.engine.detection.poses import same_body
@@ -22,6 +22,7 @@ from josh_blender.engine.detection.quality import QualitySettings, judge, spill,
 from josh_blender.engine.detection.regions import Region, crop, paste, region_from_points
 from josh_blender.engine.detection.smoothing import fill_gaps, smooth
 from josh_blender.engine.detection.tiles import make_tiles
+from josh_blender.engine.detection.tracker import Tracker, TrackerSettings, Tracklet
 from josh_blender.engine.stages.frames import FramesSettings, run_frames
 from josh_blender.engine.stages.people import PeopleSettings, make_track, run_people, set_overlaps
 from josh_blender.engine.video.reader import open_frames
@@ -230,6 +231,57 @@ def test_mixed_bodies_are_unreliable_and_steady_ones_are_not():
     assert "unsteadily" in judge(piece, settings)
     piece.poses = {k: person(100, 200, wide=0.4) for k in range(30)}
     assert "several bodies" in judge(piece, settings)
+
+
+def test_poses_are_dropped_where_the_nearest_check_is_bad_in_a_crowd_on_the_picture_itself():
+    piece = path(0, {k: 100.0 for k in range(20)})
+    piece.disagreement = {k: 0.05 if k == 10 else 0.005 for k in range(0, 20, 5)}
+    piece.crowded = {7: 0.005, 8: 0.005, 9: 0.005, 11: 0.05, 12: 0.06, 13: 0.005, 14: 0.05}
+    assert unsure_frames(piece, QualitySettings()) == {10, 11, 12, 14}
+
+
+class Street:
+    """What `Workers` find where two people walk up to each other and a third stands apart; pictures hold their number.
+
+    Boxes meet from picture 16 on. The detector sees the second of the two from picture ``until`` on; the landmark model
+    always does.
+    """
+
+    def __init__(self, until: int = 0) -> None:
+        self.until = until
+
+    def people(self, picture: np.ndarray) -> list[Pose]:
+        way = 12.0 * min(int(picture[0, 0, 0]), 16)
+        return [person(x, 240.0) for x in (100.0 + way, 900.0, 540.0 - way)]
+
+    def detect(self, picture: np.ndarray, tiles: list[Tile]) -> list[Detections]:
+        seen = self.people(picture)[: 3 if picture[0, 0, 0] >= self.until else 2]
+        centres = np.array([[pose.region.x, pose.region.y] for pose in seen])
+        points = np.stack([centres, centres - [0.0, 80.0], centres, centres], axis=1)
+        return [Detections(np.zeros((len(seen), 4)), points, np.ones(len(seen)))]
+
+    def locate(self, picture: np.ndarray, regions: list[Region]) -> list[Pose]:
+        return [min(self.people(picture), key=lambda pose: abs(pose.region.x - region.x)) for region in regions]
+
+
+def walk_down(street: Street, pictures: int) -> list[Tracklet]:
+    tracker = Tracker(street, make_tiles(1080, 480), (1080, 480), TrackerSettings())
+    for index in range(pictures):
+        tracker.step(index, np.full((480, 1080, 3), index, np.uint8))
+    return tracker.finish()
+
+
+def test_people_near_each_other_are_checked_on_every_picture_and_others_at_searches():
+    one, alone, other = walk_down(Street(), 20)
+    assert set(one.crowded) == set(other.crowded) == {16, 17, 18, 19}
+    assert not alone.crowded
+    assert set(one.disagreement) == set(other.disagreement) == set(alone.disagreement) == {0, 5, 10, 15}
+
+
+def test_somebody_found_late_is_checked_where_the_way_back_leads_past_others():
+    other = walk_down(Street(until=17), 21)[-1]
+    assert (other.first, other.last) == (0, 20)
+    assert set(other.crowded) == {16, 17, 18, 19}
 
 
 # --- masks -------------------------------------------------------------------------------------------------------

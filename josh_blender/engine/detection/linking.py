@@ -59,6 +59,7 @@ def link_tracklets(tracklets: list[Tracklet], rate: float, settings: LinkSetting
             whole.histograms.update(pieces[at].histograms)
             whole.around.update(pieces[at].around)
             whole.disagreement.update(pieces[at].disagreement)
+            whole.crowded.update(pieces[at].crowded)
         joined.append(whole)
     return joined
 

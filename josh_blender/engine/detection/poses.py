@@ -74,6 +74,11 @@ def body_box(points: Floats, size: float, shape: tuple[int, int]) -> NDArray[np.
     return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)]).astype(np.float32)
 
 
+def boxes_meet(a: Floats, b: Floats) -> bool:
+    """Whether two boxes (4,) x0 y0 x1 y1 have pixels in common."""
+    return bool((np.maximum(a[:2], b[:2]) < np.minimum(a[2:], b[2:])).all())
+
+
 def is_plausible(pose: Pose, shape: tuple[int, int]) -> bool:
     """Whether a pose can be a person in a plate (width, height): inside it, big enough, not collapsed."""
     width, height = shape

@@ -65,10 +65,11 @@ class QualitySettings:
 
 def unsure_frames(tracklet: Tracklet, settings: QualitySettings) -> set[int]:
     """The pictures of a tracklet whose nearest check found the landmarks unsure."""
-    checks = np.array(sorted(tracklet.disagreement))
+    disagreement = {**tracklet.crowded, **tracklet.disagreement}
+    checks = np.array(sorted(disagreement))
     if len(checks) == 0:
         return set()
-    bad = np.array([tracklet.disagreement[int(k)] > settings.disagreement for k in checks])
+    bad = np.array([disagreement[int(k)] > settings.disagreement for k in checks])
     frames = np.array(sorted(tracklet.poses))
     nearest = np.abs(frames[:, None] - checks[None]).argmin(axis=1)
     return {int(frame) for frame in frames[bad[nearest]]}

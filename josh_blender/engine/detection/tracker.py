@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .appearance import clothes_histogram
 from .detector import Detections, Tile
 from .landmarker import REGION_SCALE, Pose
-from .poses import body_size, is_plausible, pose_distance, same_body
+from .poses import body_box, body_size, boxes_meet, is_plausible, pose_distance, same_body
 from .quality import nearby
 from .regions import Picture, Region, region_from_points
 from .workers import Workers
@@ -43,12 +44,17 @@ class TrackerSettings:
 
 @dataclass(eq=False)
 class Tracklet:
-    """One person for as long as the landmark model followed; poses by picture index."""
+    """One person for as long as the landmark model followed; poses by picture index.
+
+    disagreement: how far the landmarks move when their region does, at every search; crowded: the same on the pictures
+    between, where somebody else's box reaches into the person's.
+    """
 
     number: int
     poses: dict[int, Pose] = field(default_factory=dict)
     histograms: dict[int, Floats] = field(default_factory=dict)
     disagreement: dict[int, float] = field(default_factory=dict)
+    crowded: dict[int, float] = field(default_factory=dict)
     around: dict[int, list[Pose]] = field(default_factory=dict)
     lost: int = 0
 
@@ -104,9 +110,12 @@ class Tracker:
         """The next picture."""
         self._follow(index, picture)
         self._part_merged(index)
-        if index % self._settings.interval == 0:
+        searched = index % self._settings.interval == 0
+        if searched:
             self._search(index, picture)
-            self._check(index, picture)
+        checked = self._seen(index) if searched else self._in_a_crowd(index, self._seen(index))
+        for tracklet, moved in self._moved_landmarks(index, picture, checked):
+            (tracklet.disagreement if searched else tracklet.crowded)[index] = moved
         self._look_around(index, picture)
         self._recent.append((index, picture))
 
@@ -133,15 +142,31 @@ class Tracker:
             if tracklet.lost > self._settings.patience:
                 self._end(tracklet)
 
-    def _check(self, index: int, picture: Picture) -> None:
-        """Note how far the landmarks of everybody move when their region does: on mixed bodies they move much."""
-        seen = [tracklet for tracklet in self._active if index in tracklet.poses]
-        regions = [near for tracklet in seen for near in nearby(tracklet.poses[index].region, self._settings.check)]
+    def _seen(self, index: int) -> list[Tracklet]:
+        return [tracklet for tracklet in self._active if index in tracklet.poses]
+
+    def _in_a_crowd(self, index: int, tracklets: list[Tracklet]) -> list[Tracklet]:
+        """Those into whose box the box of somebody else reaches."""
+
+        def box(tracklet: Tracklet) -> Floats:
+            pose = tracklet.poses[index]
+            return body_box(pose.points, body_size(pose), self._size)
+
+        everybody = [t for t in self._active + self._ended if index in t.poses]
+        return [a for a in tracklets if any(a is not b and boxes_meet(box(a), box(b)) for b in everybody)]
+
+    def _moved_landmarks(
+        self, index: int, picture: Picture, tracklets: list[Tracklet]
+    ) -> Iterator[tuple[Tracklet, float]]:
+        """How far the landmarks of each move when their region does: on mixed bodies they move much."""
+        regions = [
+            near for tracklet in tracklets for near in nearby(tracklet.poses[index].region, self._settings.check)
+        ]
         poses = self._workers.locate(picture, regions)
-        per_person = len(poses) // max(1, len(seen))
-        for number, tracklet in enumerate(seen):
+        per_person = len(poses) // max(1, len(tracklets))
+        for number, tracklet in enumerate(tracklets):
             others = poses[number * per_person : (number + 1) * per_person]
-            tracklet.disagreement[index] = max(pose_distance(tracklet.poses[index], other) for other in others)
+            yield tracklet, max(pose_distance(tracklet.poses[index], other) for other in others)
 
     def _look_around(self, index: int, picture: Picture) -> None:
         """Where the last check found mixed bodies, keep what the model takes for a person on either side."""
@@ -161,7 +186,7 @@ class Tracker:
 
     def _part_merged(self, index: int) -> None:
         """Where two tracks have come to follow one person, end the one whose clothes fit worse."""
-        seen = [tracklet for tracklet in self._active if index in tracklet.poses]
+        seen = self._seen(index)
         for i, a in enumerate(seen):
             for b in seen[i + 1 :]:
                 if a not in self._active or b not in self._active:
@@ -232,6 +257,8 @@ class Tracker:
                 return
             if pose.presence < self._settings.birth or not self._accept(tracklet, earlier, picture, pose):
                 return
+            for _, moved in self._moved_landmarks(earlier, picture, self._in_a_crowd(earlier, [tracklet])):
+                tracklet.crowded[earlier] = moved
 
 
 #: How far the tiles are moved in one search after another, as a share of their side.
