@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .appearance import clothes_histogram
 from .detector import Detections, Tile
 from .landmarker import REGION_SCALE, Pose
+from .looks import look_twice
 from .poses import body_box, body_size, boxes_meet, is_plausible, pose_distance, same_body
 from .quality import nearby
 from .regions import Picture, Region, region_from_points
@@ -132,8 +133,11 @@ class Tracker:
             tracklet.histograms[index] = clothes_histogram(picture, pose)
         return True
 
+    def _look(self, picture: Picture, regions: list[Region]) -> list[Pose]:
+        return look_twice(self._workers, picture, regions, self._settings.death)
+
     def _follow(self, index: int, picture: Picture) -> None:
-        poses = self._workers.locate(picture, [tracklet.predicted(index) for tracklet in self._active])
+        poses = self._look(picture, [tracklet.predicted(index) for tracklet in self._active])
         for tracklet, pose in zip(list(self._active), poses, strict=True):
             if self._accept(tracklet, index, picture, pose):
                 tracklet.lost = 0
@@ -221,7 +225,7 @@ class Tracker:
         found = self._workers.detect(picture, [_moved(tile, shift, self._size) for level in levels for tile in level])
         regions = self._new_regions(index, found)
         first = self._workers.locate(picture, regions)
-        poses = self._workers.locate(picture, [p.next_region for p in first if p.presence >= self._settings.death])
+        poses = self._look(picture, [p.next_region for p in first if p.presence >= self._settings.death])
         for pose in sorted(poses, key=lambda p: -p.presence * float(p.visibility.mean())):
             if pose.presence < self._settings.birth or not is_plausible(pose, self._size):
                 continue
@@ -251,7 +255,7 @@ class Tracker:
         for earlier, picture in reversed(self._recent):
             if earlier >= index:
                 continue
-            pose = self._workers.locate(picture, [tracklet.predicted(earlier)])[0]
+            pose = self._look(picture, [tracklet.predicted(earlier)])[0]
             others = [t.poses[earlier] for t in self._active + self._ended if earlier in t.poses]
             if any(same_body(pose, other) for other in others):
                 return
