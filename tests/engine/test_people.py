@@ -166,6 +166,10 @@ def test_short_dim_and_unsteady_paths_are_no_people():
     face.disagreement = {k: 0.08 for k in range(60)}
     assert not is_person(face, 30.0, 1000, settings), "a small pattern whose landmarks go with the region"
     assert is_person(face, 30.0, 500, settings)
+    shrunk = path(5, {k: 100.0 for k in range(60)})
+    for pose in shrunk.poses.values():
+        pose.points[:] = pose.points.mean(0) + 0.4 * (pose.points - pose.points.mean(0))
+    assert not is_person(shrunk, 30.0, 500, settings), "landmarks that fill a third of the body they are said to have"
     poster = path(4, {k: 100.0 for k in range(60)})
     poster.poses = {k: person(100.0, 200.0, visibility=0.52) for k in range(60)}
     assert is_person(poster, 30.0, 500, settings), "somebody of whom half is seen, steadily"

@@ -21,6 +21,7 @@ class LinkSettings:
     seen for ``shortest_unsteady`` seconds; from twice that, who is smaller than ``small`` of the picture's short side
     must be seen with a mean visibility of ``visibility_unsteady``, who is larger with ``visibility_unsteady_large``.
     nobody: disagreement from which landmarks of a small person go with the region that is looked at, not with a body.
+    extent: least extent of a person's landmarks as a share of the size that the model gives the body.
     """
 
     gap: float = 2.0
@@ -36,6 +37,7 @@ class LinkSettings:
     visibility_unsteady_large: float = 0.6
     small: float = 0.25
     nobody: float = 0.075
+    extent: float = 0.5
 
 
 def link_tracklets(tracklets: list[Tracklet], rate: float, settings: LinkSettings) -> list[Tracklet]:
@@ -98,7 +100,8 @@ def is_person(tracklet: Tracklet, rate: float, short_side: int, settings: LinkSe
     dimmest = settings.visibility
     if unsteady >= 2 * settings.unsteady:
         dimmest = settings.visibility_unsteady if small else settings.visibility_unsteady_large
-    if small and unsteady >= settings.nobody:
+    extent = float(np.median([np.ptp(pose.points, axis=0).max() / body_size(pose) for pose in poses]))
+    if (small and unsteady >= settings.nobody) or extent < settings.extent:
         return False
     return (
         len(poses) >= max(needed * rate, settings.seen * (tracklet.last - tracklet.first + 1))
