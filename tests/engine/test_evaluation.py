@@ -107,6 +107,34 @@ def test_trajectory_on_a_line_is_aligned_by_the_cameras() -> None:
     assert np.allclose(error.alignment.rotation, TURN.T)
 
 
+def test_rotation_error_is_what_no_turn_of_the_world_takes_away() -> None:
+    truth = matrix_from_axis_angle(RNG.normal(0.0, 0.5, (40, 3)))
+    assert metrics.rotation_error(TURN @ truth, truth) < 1e-6
+    wrong = matrix_from_axis_angle(np.radians(3.0) * np.tile([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]], (20, 1)))
+    assert metrics.rotation_error(TURN @ wrong @ truth, truth) == pytest.approx(3.0, rel=1e-6)
+
+
+def test_a_path_that_hardly_leaves_its_line_is_turned_about_it_by_the_cameras() -> None:
+    time = np.linspace(0.0, 1.0, 200)
+    truth = np.stack([5.0 * time, 0.03 * np.sin(9.0 * time), np.zeros(200)], 1)
+    # Smooth errors of 5 mm, as a reconstruction has them: alone they would turn the path by ten degrees about its line.
+    wrong = truth + 0.005 * np.stack([np.sin(5.0 * time), np.zeros(200), np.sin(9.0 * time)], 1)
+    turns = matrix_from_axis_angle(RNG.normal(0.0, 0.1, (200, 3)))
+    error = metrics.trajectory_error(wrong @ TURN.T, truth, TURN @ turns, turns)
+    off = (np.trace(error.alignment.rotation @ TURN) - 1.0) / 2.0
+    assert np.degrees(np.arccos(min(off, 1.0))) < 2.0
+    assert error.rmse < 0.006
+
+
+def test_cameras_that_look_elsewhere_hardly_move_a_path_that_spreads() -> None:
+    angle = np.linspace(0.0, 4.0, 80)
+    truth = np.stack([np.cos(angle), np.sin(angle), 0.1 * angle], 1)
+    turns = np.broadcast_to(np.eye(3), (80, 3, 3))
+    looking = matrix_from_axis_angle(np.array([0.0, 0.0, np.radians(2.0)]))
+    error = metrics.trajectory_error(truth, truth, looking @ turns, turns)
+    assert error.rmse < 0.0005
+
+
 def test_chamfer_of_shifted_planes_and_unseen_parts() -> None:
     grid = np.stack(np.meshgrid(np.arange(20.0), np.arange(20.0)), -1).reshape(-1, 2)
     plane = np.concatenate([grid, np.zeros((400, 1))], 1) + 0.5

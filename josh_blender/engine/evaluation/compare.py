@@ -56,7 +56,9 @@ def evaluate(scene: Scene4D, truth: Scene4D) -> dict[str, Any]:
             "ate_scaled_m": trajectory.rmse_scaled,
             "ate_percent_of_path": 100.0 * trajectory.rmse / trajectory.path if moves else float("nan"),
             "path_m": trajectory.path,
-            "rotation_degrees": _rotation_error(scene, truth, a, b, trajectory.alignment),
+            "rotation_degrees": metrics.rotation_error(
+                scene.camera.world_from_camera[a, :3, :3], truth.camera.world_from_camera[b, :3, :3]
+            ),
             "focal_percent": 100.0
             * float(np.abs(np.log(scene.camera.intrinsics[a, 0] / truth.camera.intrinsics[b, 0])).mean()),
         },
@@ -72,13 +74,6 @@ def evaluate(scene: Scene4D, truth: Scene4D) -> dict[str, Any]:
         "place": _place(scene, truth, trajectory, pairs, moves),
     }
     return result
-
-
-def _rotation_error(scene: Scene4D, truth: Scene4D, a: Array, b: Array, fit: Similarity) -> float:
-    turned = fit.rotation @ scene.camera.world_from_camera[a, :3, :3]
-    other = truth.camera.world_from_camera[b, :3, :3]
-    cosine = (np.einsum("fij,fij->f", turned, other) - 1.0) / 2.0
-    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).mean())
 
 
 def _scale(trajectory: metrics.TrajectoryError, depth: metrics.DepthFigures, moves: bool) -> dict[str, Any]:

@@ -21,6 +21,8 @@ SHORTEST_TAIL = 10
 #: A foot stands while the truth moves it slower than this, m/s.
 STANDING_SPEED = 0.3
 FLOATING_M = 0.2
+#: How far along a camera's axes the points lie that take part in laying cameras on each other.
+_LEVER_M = 0.05
 
 
 def segments(count: int) -> list[slice]:
@@ -105,7 +107,8 @@ class TrajectoryError:
 def trajectory_error(centres: Array, truth: Array, orientation: Array, true_orientation: Array) -> TrajectoryError:
     """Camera centres (F,3) against true ones, with world-from-camera rotations (F,3,3) of both.
 
-    Where the centres hardly spread they cannot fix a rotation; the mean difference of the orientations does.
+    Centres on a line leave the turn about it open, and centres in one place all turns: the orientations fix what these
+    do not, and count next to nothing where the centres spread.
     """
     spread = float(np.sqrt(((truth - truth.mean(0)) ** 2).sum(-1).mean()))
     rigid = _align_cameras(centres, truth, orientation, true_orientation)
@@ -119,13 +122,25 @@ def trajectory_error(centres: Array, truth: Array, orientation: Array, true_orie
 
 
 def _align_cameras(centres: Array, truth: Array, orientation: Array, true_orientation: Array) -> Similarity:
-    singular = np.linalg.svd(truth - truth.mean(0), compute_uv=False)
-    # A path along a line, or none at all, leaves rotations open.
-    if len(truth) >= 3 and singular[1] / np.sqrt(len(truth)) > 0.02:
-        return align(centres, truth, with_scale=False)
-    u, _, vt = np.linalg.svd((true_orientation @ np.swapaxes(orientation, 1, 2)).sum(0))
-    rotation = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    """Wahba's problem (1965) over the centres about their means and, as points `_LEVER_M` along them, the axes."""
+    pairs = (truth - truth.mean(0)).T @ (centres - centres.mean(0)) / len(truth)
+    pairs += _LEVER_M**2 * (true_orientation @ np.swapaxes(orientation, 1, 2)).mean(0)
+    rotation = _nearest_rotation(pairs)
     return Similarity(1.0, rotation, truth.mean(0) - rotation @ centres.mean(0))
+
+
+def _nearest_rotation(matrix: Array) -> Array:
+    u, _, vt = np.linalg.svd(matrix)
+    return np.asarray(u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt)
+
+
+def rotation_error(orientation: Array, truth: Array) -> float:
+    """Degrees: mean angle between world-from-camera rotations (F,3,3) and true ones after the one turn of the world
+    that takes them nearest to these (chordal mean)."""
+    turned = _nearest_rotation((truth @ np.swapaxes(orientation, 1, 2)).mean(0)) @ orientation
+    # Of the chord, not of the cosine: that has no digits left for small angles.
+    chord = np.linalg.norm(turned - truth, axis=(1, 2)) / np.sqrt(8.0)
+    return float(np.degrees(2.0 * np.arcsin(np.minimum(chord, 1.0))).mean())
 
 
 def scale_error(scale: float) -> float:
