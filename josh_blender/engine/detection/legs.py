@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .poses import HIPS
+from .poses import FEET, HIPS, KNEES
 
 Floats = NDArray[np.floating[Any]]
 
-#: MediaPipe's numbers of knees, ankles, heels and toes.
-LEFT_LEG, RIGHT_LEG = (25, 27, 29, 31), (26, 28, 30, 32)
+#: Knees, ankles, heels and toes.
+LEFT_LEG, RIGHT_LEG = (KNEES[0], *FEET[::2]), (KNEES[1], *FEET[1::2])
 LEGS = (*LEFT_LEG, *RIGHT_LEG)
+#: All 33 landmarks with left and right hips and legs exchanged: ``points[OTHER_LEGS]``.
+OTHER_LEGS = np.arange(33)
+OTHER_LEGS[[*HIPS, *LEGS]] = [*HIPS[::-1], *RIGHT_LEG, *LEFT_LEG]
 #: What can be the matter with the legs of one picture; where they are swapped the hips are too.
 AS_SEEN, SWAPPED, BLENDED = 0, 1, 2
 
@@ -58,10 +61,9 @@ def leg_states(points: Floats, visibility: Floats, size: Floats, time: Floats) -
 
 def exchanged(values: Floats, states: NDArray[np.int_]) -> Floats:
     """Values (T,33,…) of landmarks with left and right legs and hips exchanged where they are `SWAPPED`."""
-    left, right = (HIPS[0], *LEFT_LEG), (HIPS[1], *RIGHT_LEG)
-    rows = np.flatnonzero(states == SWAPPED)[:, None]
+    rows = states == SWAPPED
     result = np.array(values)
-    result[rows, left + right] = values[rows, right + left]
+    result[rows] = values[rows][:, OTHER_LEGS]
     return result
 
 
@@ -105,7 +107,7 @@ def _cheapest_path(legs: Floats, time: Floats) -> list[tuple[int, int]]:
                 total += entering[..., None]
                 way, least = total.argmin(-1), total.min(-1)
                 better = least < cost[t, :, gap]
-                cost[t, :, gap] = np.where(better, least, cost[t, :, gap])
+                cost[t, :, gap] = np.minimum(cost[t, :, gap], least)
                 source[t, :, gap][better] = np.stack([np.full_like(way, earlier), way], -1)[better]
     ends = [cost[t].min() + (count - 1 - t) * _LEFT_OUT for t in range(count)]
     t = int(np.argmin(ends))

@@ -101,10 +101,10 @@ def is_person(tracklet: Tracklet, rate: float, short_side: int, settings: LinkSe
     if unsteady >= 2 * settings.unsteady:
         dimmest = settings.visibility_unsteady if small else settings.visibility_unsteady_large
     extent = float(np.median([np.ptp(pose.points, axis=0).max() / body_size(pose) for pose in poses]))
-    if (small and unsteady >= settings.nobody) or extent < settings.extent:
-        return False
     return (
         len(poses) >= max(needed * rate, settings.seen * (tracklet.last - tracklet.first + 1))
         and float(np.mean([pose.presence for pose in poses])) >= settings.presence
         and visibility >= dimmest
+        and extent >= settings.extent
+        and not (small and unsteady >= settings.nobody)
     )

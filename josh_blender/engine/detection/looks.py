@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .landmarker import Pose
-from .legs import AS_SEEN, LEGS, SWAPPED, exchanged
+from .legs import LEGS, OTHER_LEGS
 from .poses import HIPS, body_size
 from .regions import Picture, Region
 from .workers import Workers
@@ -15,7 +15,7 @@ from .workers import Workers
 #: Side of the second look's region relative to the first one's. Where knees and feet of the two looks are further apart
 #: than so much of the person's size, one of them shows other legs than there are, and their mean would be none.
 _NEARER = 0.92
-_OTHER_LEGS = 0.025
+_ALIKE = 0.025
 
 
 def look_twice(workers: Workers, picture: Picture, regions: list[Region], least: float) -> list[Pose]:
@@ -34,25 +34,27 @@ def look_twice(workers: Workers, picture: Picture, regions: list[Region], least:
 
 def combined(first: Pose, second: Pose) -> Pose:
     """The first pose with the mean of both looks' landmarks; legs that differ too much stay those of the first."""
-    rows = list(LEGS)
 
-    def apart(points: np.ndarray) -> float:
-        return float(np.linalg.norm(points[rows] - first.points[rows], axis=1).mean())
+    def apart(pose: Pose) -> float:
+        return float(np.linalg.norm(pose.points[list(LEGS)] - first.points[list(LEGS)], axis=1).mean())
 
-    swapped = np.array([SWAPPED])
-    other_way = exchanged(second.points[None], swapped)[0]
-    state = swapped if apart(other_way) < apart(second.points) else np.array([AS_SEEN])
-    alike = min(apart(other_way), apart(second.points)) < _OTHER_LEGS * body_size(first)
+    other_way = replace(
+        second,
+        points=second.points[OTHER_LEGS],
+        visibility=second.visibility[OTHER_LEGS],
+        world=second.world[OTHER_LEGS],
+    )
+    nearest = min(second, other_way, key=apart)
+    own = [] if apart(nearest) < _ALIKE * body_size(first) else [*HIPS, *LEGS]
 
     def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        both = 0.5 * (one + exchanged(other[None], state)[0])
-        if not alike:
-            both[[*HIPS, *LEGS]] = one[[*HIPS, *LEGS]]
+        both = 0.5 * (one + other)
+        both[own] = one[own]
         return both
 
     return replace(
         first,
-        points=mean(first.points, second.points),
-        visibility=mean(first.visibility, second.visibility),
-        world=mean(first.world, second.world),
+        points=mean(first.points, nearest.points),
+        visibility=mean(first.visibility, nearest.visibility),
+        world=mean(first.world, nearest.world),
     )

@@ -156,8 +156,13 @@ class Tracker:
             pose = tracklet.poses[index]
             return body_box(pose.points, body_size(pose), self._size)
 
-        everybody = [t for t in self._active + self._ended if index in t.poses]
-        return [a for a in tracklets if any(a is not b and boxes_meet(box(a), box(b)) for b in everybody)]
+        boxes = [(t, box(t)) for t in self._active + self._ended if index in t.poses]
+
+        def is_reached(tracklet: Tracklet) -> bool:
+            own = box(tracklet)
+            return any(other is not tracklet and boxes_meet(own, reach) for other, reach in boxes)
+
+        return [tracklet for tracklet in tracklets if is_reached(tracklet)]
 
     def _moved_landmarks(
         self, index: int, picture: Picture, tracklets: list[Tracklet]
@@ -229,7 +234,7 @@ class Tracker:
         for pose in sorted(poses, key=lambda p: -p.presence * float(p.visibility.mean())):
             if pose.presence < self._settings.birth or not is_plausible(pose, self._size):
                 continue
-            others = [t.poses[index] for t in self._active if index in t.poses]
+            others = [t.poses[index] for t in self._seen(index)]
             if any(same_body(pose, other) for other in others):
                 continue
             tracklet = Tracklet(self._born)
@@ -240,7 +245,7 @@ class Tracker:
 
     def _new_regions(self, index: int, found: list[Detections]) -> list[Region]:
         """Regions of detections that are not yet followed, doubles left out."""
-        known = [t.poses[index].next_region for t in self._active if index in t.poses]
+        known = [t.poses[index].next_region for t in self._seen(index)]
         regions: list[Region] = []
         points = np.concatenate([f.points for f in found]) if found else np.zeros((0, 4, 2))
         scores = np.concatenate([f.score for f in found]) if found else np.zeros(0)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ...scene4d.rotations import nearest_rotation
 from ..similarity import Similarity, align
 
 Array = NDArray[Any]
@@ -125,19 +126,14 @@ def _align_cameras(centres: Array, truth: Array, orientation: Array, true_orient
     """Wahba's problem (1965) over the centres about their means and, as points `_LEVER_M` along them, the axes."""
     pairs = (truth - truth.mean(0)).T @ (centres - centres.mean(0)) / len(truth)
     pairs += _LEVER_M**2 * (true_orientation @ np.swapaxes(orientation, 1, 2)).mean(0)
-    rotation = _nearest_rotation(pairs)
+    rotation = nearest_rotation(pairs)
     return Similarity(1.0, rotation, truth.mean(0) - rotation @ centres.mean(0))
-
-
-def _nearest_rotation(matrix: Array) -> Array:
-    u, _, vt = np.linalg.svd(matrix)
-    return np.asarray(u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt)
 
 
 def rotation_error(orientation: Array, truth: Array) -> float:
     """Degrees: mean angle between world-from-camera rotations (F,3,3) and true ones after the one turn of the world
     that takes them nearest to these (chordal mean)."""
-    turned = _nearest_rotation((truth @ np.swapaxes(orientation, 1, 2)).mean(0)) @ orientation
+    turned = nearest_rotation((truth @ np.swapaxes(orientation, 1, 2)).mean(0)) @ orientation
     # Of the chord, not of the cosine: that has no digits left for small angles.
     chord = np.linalg.norm(turned - truth, axis=(1, 2)) / np.sqrt(8.0)
     return float(np.degrees(2.0 * np.arcsin(np.minimum(chord, 1.0))).mean())
